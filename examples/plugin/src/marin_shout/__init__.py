@@ -1,0 +1,1 @@
+"""A generation engine for Marin that answers in capitals."""

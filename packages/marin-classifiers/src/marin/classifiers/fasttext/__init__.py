@@ -1,0 +1,1 @@
+"""The fastText back end: linear classifiers over words and word n-grams."""

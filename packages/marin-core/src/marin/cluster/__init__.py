@@ -1,0 +1,1 @@
+"""Jobs on Fray clusters: connect, submit, wait, read logs, list nodes."""

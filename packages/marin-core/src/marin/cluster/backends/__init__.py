@@ -1,0 +1,1 @@
+"""Cluster back ends that come with marin-core."""

@@ -1,0 +1,1 @@
+"""What authors of cluster back ends run on theirs."""

@@ -1,0 +1,1 @@
+"""Plug-ins: what other packages add to Marin through entry points."""

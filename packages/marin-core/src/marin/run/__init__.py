@@ -1,0 +1,1 @@
+"""`marin run`: scripts and commands on a cluster."""

@@ -1,0 +1,255 @@
+"""Files and folders on any fsspec path: local disk, object stores, memory.
+
+Writes appear whole or not at all. Local and in-memory paths go straight to fsspec; every other scheme goes
+through Rigging's guarded file systems (cross-region budget, finite timeouts). Rigging's factory imports the
+S3 stack even for a local path (0.45 s CPU), so it is loaded only where a remote path asks for it.
+"""
+
+import contextlib
+import json
+import os
+import uuid
+import zlib
+from collections.abc import Generator, Iterable
+from contextlib import AbstractContextManager
+from typing import IO, Any, Protocol, cast
+
+from fsspec.core import has_magic, url_to_fs  # pyright: ignore[reportUnknownVariableType]  # fsspec ships no types
+
+from marin.errors import MarinError, UsageError
+
+_DIRECT_SCHEMES = ("file", "local", "memory")
+
+
+class StorageError(MarinError):
+    """A file or folder could not be read, written or found; the message names it."""
+
+
+class FileSystem(Protocol):
+    """What Marin uses of an fsspec file system, with types (fsspec ships none)."""
+
+    def exists(self, path: str) -> bool:
+        """Whether a file or folder is at `path`."""
+        ...
+
+    def isfile(self, path: str) -> bool:
+        """Whether a file is at `path`."""
+        ...
+
+    def glob(self, path: str) -> list[str]:
+        """The paths that match a pattern."""
+        ...
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        """Make a folder and its parents."""
+        ...
+
+    def mv(self, path1: str, path2: str) -> None:
+        """Rename a file."""
+        ...
+
+    def rm(self, path: str, recursive: bool = False) -> None:
+        """Remove a file or a tree."""
+        ...
+
+    def open(
+        self, path: str, mode: str, *, compression: str | None = None, encoding: str | None = None
+    ) -> AbstractContextManager[IO[Any]]:
+        """Open a file, with compression on the way."""
+        ...
+
+
+def scheme(path: str) -> str:
+    """The URL scheme of `path`, `file` where there is none."""
+    head, separator, _ = path.partition("://")
+    return head if separator else "file"
+
+
+def filesystem(path: str) -> tuple[FileSystem, str]:
+    """The file system that holds `path`, and the path as that file system spells it.
+
+    Raises:
+        UsageError: no file system is known for the scheme of `path`, or its library is not installed.
+    """
+    try:
+        if scheme(path) in _DIRECT_SCHEMES:
+            return cast(tuple[FileSystem, str], url_to_fs(path))
+        from rigging.filesystem.factory import url_to_fs as guarded_url_to_fs
+
+        return cast(tuple[FileSystem, str], guarded_url_to_fs(path))
+    except (ValueError, ImportError) as error:
+        raise UsageError(f"cannot use the path {path}: {error}") from error
+
+
+def join(base: str, *parts: str) -> str:
+    """`base` extended by `parts`, with single slashes between; works on URLs and local paths."""
+    joined = base.rstrip("/") if base != "/" else ""
+    for part in parts:
+        stripped = part.strip("/")
+        if stripped:
+            joined = f"{joined}/{stripped}"
+    return joined or "/"
+
+
+def absolute(path: str) -> str:
+    """`path` made absolute against the working directory where it is local; a URL is returned as it is."""
+    return path.rstrip("/") if "://" in path else os.path.abspath(os.path.expanduser(path))
+
+
+def exists(path: str) -> bool:
+    """Whether a file or folder is at `path`."""
+    fs, native = filesystem(path)
+    with _explained(path, "look up"):
+        return bool(fs.exists(native))
+
+
+def make_directory(path: str) -> None:
+    """Create the folder `path` and its parents; a no-op where it exists.
+
+    Raises:
+        StorageError: the folder cannot be made (read-only, a file is in the way).
+    """
+    fs, native = filesystem(path)
+    with _explained(path, "create the folder"):
+        fs.makedirs(native, exist_ok=True)
+
+
+def remove(path: str) -> None:
+    """Remove the file or folder tree at `path`; a no-op where nothing is there."""
+    fs, native = filesystem(path)
+    with _explained(path, "remove"), contextlib.suppress(FileNotFoundError):
+        fs.rm(native, recursive=True)
+
+
+def expand(patterns: str | Iterable[str]) -> list[str]:
+    """The files that match any of `patterns` (paths or globs), sorted, each once.
+
+    A pattern without a wildcard that names a folder stands for nothing: say `folder/**/*.jsonl.gz`. Files in
+    hidden folders and files that are being written (`*.tmp.*`) are left out.
+    """
+    found: set[str] = set()
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        fs, native = filesystem(pattern)
+        with _explained(pattern, "list"):
+            matches = fs.glob(native) if has_magic(native) else [native]
+            files = [match for match in matches if fs.isfile(match)]
+        found.update(_with_scheme(pattern, str(match)) for match in files if not _is_hidden(str(match), native))
+    return sorted(found)
+
+
+def _is_hidden(path: str, pattern: str) -> bool:
+    root = pattern.split("*", 1)[0]
+    below = path[len(root) :] if path.startswith(root) else path.rsplit("/", 1)[-1]
+    return ".tmp." in below or any(part.startswith(".") for part in below.split("/"))
+
+
+def _with_scheme(pattern: str, path: str) -> str:
+    return f"{scheme(pattern)}://{path.lstrip('/')}" if "://" in pattern else path
+
+
+@contextlib.contextmanager
+def open_read(path: str, mode: str = "rb", *, encoding: str | None = None) -> Generator[IO[Any]]:
+    """Open `path` for reading; `.gz`, `.zst`, `.bz2` and `.xz` are decompressed on the way.
+
+    Raises:
+        StorageError: there is no such file, or it cannot be read.
+    """
+    fs, native = filesystem(path)
+    with _explained(path, "read"), fs.open(native, mode, compression="infer", encoding=encoding) as stream:
+        yield stream
+
+
+@contextlib.contextmanager
+def open_atomic(path: str, mode: str = "wb", *, encoding: str | None = None) -> Generator[IO[Any]]:
+    """Open `path` for writing; it appears when the block ends well, and nothing of it remains otherwise.
+
+    Parents are made; the ending of `path` chooses the compression.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    fs, native = filesystem(path)
+    with _explained(path, "write"):
+        fs.makedirs(native.rsplit("/", 1)[0], exist_ok=True)
+        with (
+            _renamed_into_place(path, fs, native) as temporary,
+            fs.open(temporary, mode, compression=_compression(native), encoding=encoding) as stream,
+        ):
+            yield stream
+
+
+def _compression(path: str) -> str | None:
+    # fsspec infers it from the name that is opened, and that is the temporary one.
+    endings = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
+    return next((codec for ending, codec in endings.items() if path.endswith(ending)), None)
+
+
+@contextlib.contextmanager
+def _renamed_into_place(path: str, fs: FileSystem, native: str) -> Generator[str]:
+    if scheme(path) not in _DIRECT_SCHEMES:
+        from rigging.filesystem.atomic import atomic_rename
+
+        with atomic_rename(native, cast(Any, fs)) as temporary:
+            yield temporary
+        return
+    temporary = f"{native}.tmp.{uuid.uuid4().hex}"
+    try:
+        yield temporary
+        if scheme(path) == "memory":
+            fs.mv(temporary, native)
+        else:
+            os.replace(temporary, native)  # fsspec's mv would move it into a folder of that name
+    except BaseException:
+        # Also on Ctrl-C: a half-written sibling must not stay behind.
+        with contextlib.suppress(OSError):
+            fs.rm(temporary)
+        raise
+
+
+def read_text(path: str) -> str:
+    """The UTF-8 text of `path`.
+
+    Raises:
+        StorageError: there is no such file, or it is not UTF-8.
+    """
+    with open_read(path, "rb") as stream:
+        data: bytes = stream.read()
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise StorageError(f"{path} is not UTF-8: {error}") from error
+
+
+def write_text(path: str, text: str) -> None:
+    """Write `text` to `path` as UTF-8, whole or not at all."""
+    with open_atomic(path, "wb") as stream:
+        stream.write(text.encode("utf-8"))
+
+
+def read_json(path: str) -> Any:
+    """The JSON value in `path`.
+
+    Raises:
+        StorageError: there is no such file, or it is not JSON.
+    """
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise StorageError(f"{path} is not JSON: {error}") from error
+
+
+def write_json(path: str, value: Any) -> None:
+    """Write `value` to `path` as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+@contextlib.contextmanager
+def _explained(path: str, action: str) -> Generator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise StorageError(f"cannot {action} {path}: no such file or folder") from error
+    except OSError as error:
+        raise StorageError(f"cannot {action} {path}: {error.strerror or error}") from error
+    except (EOFError, zlib.error) as error:
+        raise StorageError(f"cannot {action} {path}: its compressed data is cut off or damaged ({error})") from error

@@ -1,0 +1,147 @@
+"""Steps that run as jobs, on the local back end."""
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from marin.cluster.connect import connect, use_cluster
+from marin.cluster.errors import UnknownClusterError
+from marin.cluster.jobs import current_replica
+from marin.execution.attempts import TRACEBACK_FILE
+from marin.execution.executor import THIS_OUTPUT_PATH, Executor, ExecutorStep, ExperimentFailed
+from marin.execution.progress import report_progress
+from marin.execution.status import StepStatus, read_status
+from marin.resources.config import ResourceConfig
+
+JOB = ResourceConfig(cpu=1)
+
+
+@dataclass(frozen=True)
+class C:
+    a: Any = None
+    output_path: str = THIS_OUTPUT_PATH
+
+
+@pytest.fixture
+def local_cluster() -> Iterator[None]:
+    with connect("local") as cluster, use_cluster(cluster):
+        yield
+
+
+def write(config: C) -> None:
+    report_progress(1, 2)
+    Path(config.output_path, "out.txt").write_text(f"{config.a} in replica {current_replica().index}")
+
+
+def fail(config: C) -> None:
+    raise ValueError("bad learning rate")
+
+
+def leave(config: C) -> None:
+    raise SystemExit(0)
+
+
+@pytest.mark.usefixtures("local_cluster")
+def test_a_step_with_resources_runs_as_a_job(executor: Executor) -> None:
+    up = ExecutorStep("up", write, C(1), resources=JOB)
+    step = ExecutorStep("step", write, C(up), resources=JOB)
+    paths = executor.run([step])
+    assert Path(paths[step], "out.txt").read_text() == f"{paths[up]} in replica 0"
+    assert read_status(paths[step]) == StepStatus.SUCCESS
+
+
+@pytest.mark.usefixtures("local_cluster")
+def test_the_error_of_a_job_is_that_of_the_body(executor: Executor) -> None:
+    step = ExecutorStep("step", fail, C(), resources=JOB)
+    with pytest.raises(ExperimentFailed) as caught:
+        executor.run([step])
+    [error] = caught.value.exceptions
+    assert error.failure.error_line() == "ValueError: bad learning rate"
+    assert error.failure.location == f"{__file__}:{fail.__code__.co_firstlineno + 1}"
+    assert "bad learning rate" in Path(executor.output_paths[step], TRACEBACK_FILE).read_text()
+    assert read_status(executor.output_paths[step]) == StepStatus.FAILED
+
+
+@pytest.mark.usefixtures("local_cluster")
+def test_a_job_that_leaves_with_status_0_has_failed(executor: Executor) -> None:
+    with pytest.raises(ExperimentFailed, match="SystemExit: 0"):
+        executor.run([ExecutorStep("leave", leave, C(), resources=JOB)])
+
+
+@pytest.mark.usefixtures("local_cluster")
+def test_a_body_that_spoils_its_output_still_tells_its_error(executor: Executor) -> None:
+    def spoil(config: C) -> None:
+        shutil.rmtree(config.output_path)
+        Path(config.output_path).write_text("in the way")
+        raise ValueError("bad learning rate")
+
+    with pytest.raises(ExperimentFailed, match="bad learning rate"):
+        executor.run([ExecutorStep("spoil", spoil, C(), resources=JOB)])
+
+
+@pytest.mark.usefixtures("local_cluster")
+def test_an_environment_that_the_cluster_cannot_give_fails_the_step(executor: Executor) -> None:
+    with pytest.raises(ExperimentFailed, match=r"step step failed: UnsupportedRequestError: .*some-package"):
+        executor.run([ExecutorStep("step", write, C(), pip_dependency_groups=["some-package==1"])])
+    with pytest.raises(ExperimentFailed, match=r"environment variables .*MY_FLAG"):
+        executor.run([ExecutorStep("other", write, C(), env_vars={"MY_FLAG": "1"})])
+
+
+@pytest.mark.usefixtures("local_cluster")
+def test_groups_are_extras_where_the_project_has_them(
+    executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "x"\n[project.optional-dependencies]\ngpu = ["torch"]\n'
+    )
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    # The local back end refuses both and names packages before extras.
+    with pytest.raises(ExperimentFailed, match=r"packages \(lm-eval==1, gpu\)"):
+        executor.run([ExecutorStep("step", write, C(), pip_dependency_groups=["gpu", "lm-eval==1"])])
+
+
+@pytest.mark.usefixtures("local_cluster")
+def test_an_interrupt_terminates_jobs(executor: Executor) -> None:
+    started, release = threading.Event(), threading.Event()
+
+    def wait(config: C) -> None:
+        started.set()
+        release.wait()
+
+    def interrupt(config: C) -> None:
+        started.wait()
+        raise KeyboardInterrupt
+
+    waiting = ExecutorStep("waiting", wait, C(), resources=JOB)
+    with pytest.raises(KeyboardInterrupt):
+        executor.run([waiting, ExecutorStep("interrupted", interrupt, C())])
+    release.set()
+    assert read_status(executor.output_paths[waiting]) == StepStatus.CANCELLED
+    # The thread that waits for the job ends with it.
+    for thread in threading.enumerate():
+        if thread.name == "step waiting":
+            thread.join()
+    assert read_status(executor.output_paths[waiting]) == StepStatus.CANCELLED
+
+
+def test_a_cluster_that_is_not_there_stops_before_any_body(
+    executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MARIN_CLUSTER", "nowhere://host")
+    ran: list[Any] = []
+    with pytest.raises(UnknownClusterError, match="nowhere"):
+        executor.run([ExecutorStep("thread", ran.append, C()), ExecutorStep("job", write, C(), resources=JOB)])
+    assert ran == []
+
+
+def test_this_process_is_where_steps_without_resources_run(executor: Executor) -> None:
+    processes: list[int] = []
+    executor.run([ExecutorStep("step", lambda config: processes.append(os.getpid()), C())])
+    assert processes == [os.getpid()]

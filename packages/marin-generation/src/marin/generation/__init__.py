@@ -1,0 +1,1 @@
+"""Run language models over data sets."""
