@@ -62,7 +62,7 @@ def collect(config: CollectConfig) -> None:
                 document = {"id": f"{name}#{number}", "text": text[:MAX_CHARACTERS], "source": kind}
                 shards[_hash(name) % SHARDS].append(json.dumps(document))
     for index, lines in enumerate(shards):
-        with open_atomic(join(config.output_path, f"documents-{index:02}-of-{SHARDS:02}.jsonl.gz"), "wb") as stream:
+        with open_atomic(join(config.output_path, f"documents-{index:02}-of-{SHARDS:02}.jsonl.gz")) as stream:
             stream.write("".join(f"{line}\n" for line in lines).encode())
 
 
@@ -149,7 +149,7 @@ def label(config: LabelConfig) -> None:
     for position, path in enumerate(files):
         report_progress(position, len(files), "shards")
         output = join(config.output_path, path.rsplit("/", 1)[-1])
-        with open_read(path) as lines, open_atomic(output, "wb") as labelled:
+        with open_read(path) as lines, open_atomic(output) as labelled:
             for line in lines:
                 document = json.loads(line)
                 if _hash(document["id"]) < 2**64 * config.sample:

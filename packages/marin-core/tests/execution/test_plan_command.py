@@ -6,7 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from marin.errors import UsageError
-from marin.execution.plan_command import ScriptFailed, plan
+from marin.execution.plan_command import plan
+from marin.execution.script import ScriptFailed
 
 WriteScript = Callable[[str], Path]
 
@@ -74,7 +75,7 @@ def test_a_wrong_experiment_is_status_2(write_script: WriteScript) -> None:
     [
         ("def broken(:", UsageError, r"experiment\.py, line \d+ is not valid Python: invalid syntax"),
         ("pass", UsageError, "ended without calling executor_main"),
-        ("{}['x']", ScriptFailed, r"failed before its plan was complete: KeyError: 'x' \(.*experiment\.py:\d+\)"),
+        ("{}['x']", ScriptFailed, r"(?s)experiment\.py raised KeyError\n.*line \d+.*KeyError: 'x'"),
     ],
 )
 def test_scripts_that_give_no_plan(write_script: WriteScript, body: str, error: type[Exception], message: str) -> None:

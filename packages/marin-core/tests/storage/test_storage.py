@@ -34,6 +34,18 @@ def test_what_is_written_is_read_back_through_its_compression(folder: str, endin
     assert plain == (ending == "txt")
 
 
+@pytest.mark.parametrize("ending", ["gz", "bz2", "xz", "zst"])
+def test_the_same_text_gives_the_same_file(folder: str, ending: str):
+    files: list[bytes] = []
+    for name in ("a", "b"):
+        path = storage.join(folder, f"{name}.{ending}")
+        storage.write_text(path, "text")
+        fs, native = storage.filesystem(path)
+        with fs.open(native, "rb") as stream:
+            files.append(stream.read())
+    assert files[0] == files[1]
+
+
 def write_half(path: str, error: BaseException) -> None:
     with storage.open_atomic(path) as stream:
         stream.write(b"half of")

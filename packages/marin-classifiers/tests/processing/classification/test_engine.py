@@ -1,6 +1,7 @@
 import logging
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ import pytest
 from marin.classifiers.errors import ClassificationError, InputError
 from marin.cluster.connect import use_cluster
 from marin.cluster.errors import UnschedulableError
-from marin.processing.classification.engine import run_over_files
+from marin.execution.progress import progress_sink
+from marin.processing.classification.engine import run_over_files, stop_point
 from marin.resources.config import ResourceConfig
+from marin.storage import open_atomic
 
 RESOURCES = ResourceConfig(cpu=1, ram="1g", disk="1g")
 
@@ -64,6 +67,29 @@ class TestLocal:
 
         assert over_files(work, [7], tmp_path) == [7]
 
+    def test_an_interrupted_run_ends_its_jobs_and_leaves_nothing_half_written(self, tmp_path: Path) -> None:
+        outputs = [str(tmp_path / f"{number}.jsonl.gz") for number in range(3)]
+        writing = threading.Event()
+
+        def work(output: str) -> None:
+            with open_atomic(output) as stream:
+                while True:
+                    stream.write(b"row")
+                    writing.set()
+                    stop_point()
+
+        def interrupt(done: int, total: int | None, unit: str) -> None:
+            writing.wait()
+            raise KeyboardInterrupt
+
+        token = progress_sink.set(interrupt)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                over_files(work, outputs, tmp_path, outputs=outputs)
+        finally:
+            progress_sink.reset(token)
+        assert os.listdir(tmp_path) == []
+
     def test_the_logging_of_the_process_is_left_alone(self, tmp_path: Path) -> None:
         root = logging.getLogger()
         handler = logging.StreamHandler()
@@ -88,14 +114,19 @@ class TestIris:
         def work(number: int) -> int:
             with open(tmp_path / f"tried-{number}", "a") as tries:
                 tries.write("x")
-            if number == 1 and not killed.exists():
-                killed.touch()
-                os.kill(os.getpid(), signal.SIGKILL)
+            with open_atomic(str(tmp_path / "out" / f"{number}.jsonl.gz")) as stream:
+                stream.write(b"row")
+                stream.flush()
+                if number == 1 and not killed.exists():
+                    killed.touch()
+                    os.kill(os.getpid(), signal.SIGKILL)
             return number
 
+        outputs = [str(tmp_path / "out" / f"{number}.jsonl.gz") for number in range(4)]
         with use_cluster(iris_cluster):
-            results = over_files(work, [0, 1, 2, 3], tmp_path / "out", heartbeat_timeout=12.0)
+            results = over_files(work, [0, 1, 2, 3], tmp_path / "out", outputs=outputs, heartbeat_timeout=12.0)
         assert results == [0, 1, 2, 3]
+        assert sorted(os.listdir(tmp_path / "out")) == [f"{number}.jsonl.gz" for number in range(4)]
         assert {number: (tmp_path / f"tried-{number}").read_text() for number in range(4)} == {
             0: "x",
             1: "xx",

@@ -6,6 +6,7 @@ S3 stack even for a local path (0.45 s CPU), so it is loaded only where a remote
 """
 
 import contextlib
+import gzip
 import json
 import os
 import uuid
@@ -19,6 +20,9 @@ from fsspec.core import has_magic, url_to_fs  # pyright: ignore[reportUnknownVar
 from marin.errors import MarinError, UsageError
 
 _DIRECT_SCHEMES = ("file", "local", "memory")
+
+# Text: half the size of level 1, and 2.6 times as fast as level 9 for 1.5 % more bytes.
+_GZIP_LEVEL = 6
 
 
 class StorageError(MarinError):
@@ -52,9 +56,7 @@ class FileSystem(Protocol):
         """Remove a file or a tree."""
         ...
 
-    def open(
-        self, path: str, mode: str, *, compression: str | None = None, encoding: str | None = None
-    ) -> AbstractContextManager[IO[Any]]:
+    def open(self, path: str, mode: str, *, compression: str | None = None) -> AbstractContextManager[IO[bytes]]:
         """Open a file, with compression on the way."""
         ...
 
@@ -148,22 +150,22 @@ def _with_scheme(pattern: str, path: str) -> str:
 
 
 @contextlib.contextmanager
-def open_read(path: str, mode: str = "rb", *, encoding: str | None = None) -> Generator[IO[Any]]:
-    """Open `path` for reading; `.gz`, `.zst`, `.bz2` and `.xz` are decompressed on the way.
+def open_read(path: str) -> Generator[IO[bytes]]:
+    """Open `path` for reading bytes; `.gz`, `.zst`, `.bz2` and `.xz` are decompressed on the way.
 
     Raises:
         StorageError: there is no such file, or it cannot be read.
     """
     fs, native = filesystem(path)
-    with _explained(path, "read"), fs.open(native, mode, compression="infer", encoding=encoding) as stream:
+    with _explained(path, "read"), fs.open(native, "rb", compression="infer") as stream:
         yield stream
 
 
 @contextlib.contextmanager
-def open_atomic(path: str, mode: str = "wb", *, encoding: str | None = None) -> Generator[IO[Any]]:
-    """Open `path` for writing; it appears when the block ends well, and nothing of it remains otherwise.
+def open_atomic(path: str) -> Generator[IO[bytes]]:
+    """Open `path` for writing bytes; it appears when the block ends well, and nothing of it remains otherwise.
 
-    Parents are made; the ending of `path` chooses the compression.
+    Parents are made; the ending of `path` chooses the compression. The same bytes written give the same file.
 
     Raises:
         StorageError: the file cannot be written.
@@ -171,16 +173,22 @@ def open_atomic(path: str, mode: str = "wb", *, encoding: str | None = None) -> 
     fs, native = filesystem(path)
     with _explained(path, "write"):
         fs.makedirs(native.rsplit("/", 1)[0], exist_ok=True)
-        with (
-            _renamed_into_place(path, fs, native) as temporary,
-            fs.open(temporary, mode, compression=_compression(native), encoding=encoding) as stream,
-        ):
-            yield stream
+        with _renamed_into_place(path, fs, native) as temporary:
+            if not native.endswith(".gz"):
+                with fs.open(temporary, "wb", compression=_codec(native)) as stream:
+                    yield stream
+                return
+            # The header that fsspec's codec writes has the time and the temporary name in it.
+            with (
+                fs.open(temporary, "wb", compression=None) as raw,
+                gzip.GzipFile("", "wb", _GZIP_LEVEL, raw, mtime=0) as stream,
+            ):
+                yield cast(IO[bytes], stream)
 
 
-def _compression(path: str) -> str | None:
+def _codec(path: str) -> str | None:
     # fsspec infers it from the name that is opened, and that is the temporary one.
-    endings = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
+    endings = {".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
     return next((codec for ending, codec in endings.items() if path.endswith(ending)), None)
 
 
@@ -212,8 +220,8 @@ def read_text(path: str) -> str:
     Raises:
         StorageError: there is no such file, or it is not UTF-8.
     """
-    with open_read(path, "rb") as stream:
-        data: bytes = stream.read()
+    with open_read(path) as stream:
+        data = stream.read()
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -222,7 +230,7 @@ def read_text(path: str) -> str:
 
 def write_text(path: str, text: str) -> None:
     """Write `text` to `path` as UTF-8, whole or not at all."""
-    with open_atomic(path, "wb") as stream:
+    with open_atomic(path) as stream:
         stream.write(text.encode("utf-8"))
 
 

@@ -12,10 +12,10 @@ from marin.classifiers.validation import check
 from marin.errors import UsageError
 from marin.processing.classification.config import worker_resources
 from marin.processing.classification.engine import run_over_files, stop_point
-from marin.processing.classification.files import open_output, read_attributes
+from marin.processing.classification.files import read_attributes
 from marin.processing.classification.reports import earlier_report, write_report
 from marin.resources.config import ResourceConfig
-from marin.storage import absolute, exists, join, make_directory
+from marin.storage import absolute, exists, join, make_directory, open_atomic
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,7 +177,7 @@ def _job(file: InputFile, output_path: str, filters: tuple[ScoreFilter, ...], co
 def _filter_file(job: _FilterJob) -> ConsolidatedFile:
     """Runs on a worker."""
     documents = kept = unscored = 0
-    with open_output(job.output) as stream:
+    with open_atomic(job.output) as stream:
         for document, scores in _joined(job):
             stop_point()
             documents += 1

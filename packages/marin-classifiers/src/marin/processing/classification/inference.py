@@ -15,10 +15,10 @@ from marin.classifiers.protocol import Classifier
 from marin.classifiers.text import is_blank
 from marin.processing.classification.config import ClassificationConfig
 from marin.processing.classification.engine import run_over_files, stop_point
-from marin.processing.classification.files import open_output, read_attributes
+from marin.processing.classification.files import read_attributes
 from marin.processing.classification.models import shared_classifier, worker_name
 from marin.processing.classification.reports import REPORT_NAME, earlier_report, write_report
-from marin.storage import absolute, exists, join, make_directory, remove
+from marin.storage import absolute, exists, join, make_directory, open_atomic, remove
 
 logger = logging.getLogger(__name__)
 
@@ -193,7 +193,7 @@ def _score_file(job: _ScoreJob) -> _Scored:
         rows = (row for _, row in read_attributes(job.output))
         return _Scored(_summary(job, rows), worker_name(), loaded=False, reused=True)
     classifier, loaded = shared_classifier(job.model_path, job.fingerprint)
-    with open_output(job.output) as stream:
+    with open_atomic(job.output) as stream:
         summary = _summary(job, _written(_rows(job, classifier), stream))
     return _Scored(summary, worker_name(), loaded=loaded, reused=False)
 

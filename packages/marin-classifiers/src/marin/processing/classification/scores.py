@@ -1,9 +1,8 @@
 """Documents and their scores, joined row by row."""
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from marin.classifiers.documents import BadDocument, Document, DocumentColumns, read_documents
 from marin.classifiers.errors import InputError
@@ -43,36 +42,47 @@ def read_scored(
     """
     rows = [_read_scores(column) for column in scores]
     for document in read_documents(path, columns):
-        yield document, tuple(
-            _in_step(document, next(row, None), column.path).value for row, column in zip(rows, scores, strict=True)
+        yield (
+            document,
+            tuple(
+                _in_step(document, next(row, None), column.path).value for row, column in zip(rows, scores, strict=True)
+            ),
         )
     for row, column in zip(rows, scores, strict=True):
         if next(row, None) is not None:
             raise InputError(f"{column.path} has more rows than {path}: classify the documents again")
 
 
-def mark_kept(
-    path: str, columns: DocumentColumns, kept_path: str, documents: Iterator[Document | BadDocument]
-) -> Iterator[bool]:
-    """Whether each of `documents`, those of the file `path`, is in the file `kept_path`, which holds some of them.
+class KeptRows:
+    """The rows of a file that holds some of the documents of another one, in their order."""
 
-    The kept documents are found by their ids, in the order of the input.
+    def __init__(self, path: str, columns: DocumentColumns) -> None:
+        self._rows = read_documents(path, columns)
+        self._next = next(self._rows, None)
 
-    Raises:
-        InputError: `kept_path` holds a row that is not among the documents at its place; names file and line.
-        StorageError: `kept_path` is missing or cannot be read.
-    """
-    kept = read_documents(kept_path, columns)
-    wanted = next(kept, None)
-    for document in documents:
-        found = wanted is not None and isinstance(document, Document) and document.id == wanted.id
-        yield found
-        if found:
-            wanted = next(kept, None)
-    if wanted is not None:
-        named = wanted.reason if isinstance(wanted, BadDocument) else f"the id {wanted.id!r}"
+    def take(self, document: Document | BadDocument) -> bool:
+        """Whether `document` is there; asked of every document of the input, in order. Rows are found by their ids.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        if self._next is None or not isinstance(document, Document) or self._next.id != document.id:
+            return False
+        self._next = next(self._rows, None)
+        return True
+
+    def check_empty(self, path: str) -> None:
+        """Refuse rows that no document of the file `path` took.
+
+        Raises:
+            InputError: there are such rows; names the first.
+        """
+        if self._next is None:
+            return
+        row = self._next
+        named = row.reason if isinstance(row, BadDocument) else f"id {row.id!r}"
         raise InputError(
-            f"{wanted.path}:{wanted.line} ({named}) is not among the documents of {path}, or out of their order: "
+            f"{row.path}:{row.line} ({named}) is not among the documents of {path}, or not in their order: "
             "consolidate the documents again"
         )
 
@@ -104,9 +114,10 @@ def _probability(column: ScoreColumn, line: int, labels: Any) -> float:
     where = f"{column.path}:{line}: attribute {column.attribute_name!r}"
     if not isinstance(labels, dict):
         raise InputError(f"{where} must be null or an object of labels, got {labels!r}")
-    if column.label not in labels:
-        raise InputError(f"{where} has no label {column.label!r}; there is {', '.join(map(str, labels)) or 'none'}")
-    value: Any = labels[column.label]
+    known = cast(dict[str, Any], labels)
+    if column.label not in known:
+        raise InputError(f"{where} has no label {column.label!r}; there is {', '.join(known) or 'none'}")
+    value = known[column.label]
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise InputError(f"{where} must give {column.label!r} a number in [0, 1], got {value!r}")
     return float(value)
