@@ -11,12 +11,14 @@ import ast
 import hashlib
 import json
 import platform
+import sys
 import sysconfig
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from marin.classifiers.cards import read_card
 from marin.classifiers.datasets import DatasetConfig
 from marin.classifiers.protocol import TrainingConfig
 from marin.classifiers.training import train_classifier
@@ -158,6 +160,21 @@ def label(config: LabelConfig) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# 6. Report. Steps 3 to 5 (train, classify, keep what passes) are functions of marin-classifiers.
+
+
+def report(config: PageConfig) -> None:
+    """Write the page, and say the most important of it on the terminal."""
+    page = write_page(config)
+    measured = read_card(config.model_path).metrics["labels"][config.label]
+    print(
+        f"validation: precision {measured['precision']:.3f}, recall {measured['recall']:.3f}, F1 {measured['f1']:.3f}\n"
+        f"report: {page}",
+        file=sys.stderr,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # The experiment: what each step needs, and what identifies it.
 
 ON_A_WORKER = ResourceConfig(cpu=1, ram="2g")
@@ -225,7 +242,7 @@ def experiment() -> ExecutorStep:
     return ExecutorStep(
         name="quality/report",
         description="A page about all of it",
-        fn=write_page,
+        fn=report,
         config=PageConfig(
             title="Prose of a Python installation",
             documents_path=output_path_of(documents),

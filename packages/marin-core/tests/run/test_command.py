@@ -115,3 +115,23 @@ def test_ctrl_c_stops_the_command(tmp_path: Path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "interrupted\n")
+
+
+def test_ctrl_c_ends_a_script_that_waits_for_a_job(tmp_path: Path):
+    (tmp_path / "script.py").write_text(
+        "import threading\n"
+        "from fray.types import Entrypoint\n"
+        "from marin.cluster.connect import current_cluster\n"
+        "from marin.cluster.jobs import JobSpec\n"
+        "def body():\n"
+        "    print('ready', flush=True)\n"
+        "    threading.Event().wait()\n"
+        "current_cluster().submit(JobSpec(name='x', entrypoint=Entrypoint.from_callable(body))).wait()\n"
+    )
+    command = [sys.executable, "-m", "marin.cli", "run", "script.py"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "interrupted\n")

@@ -11,7 +11,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from marin import storage
 from marin.errors import UsageError
-from marin.storage import StorageError
+from marin.storage import DamagedFileError, StorageError
 
 
 @pytest.fixture(params=["disk", "memory"])
@@ -129,13 +129,22 @@ def test_what_is_not_utf8_or_json_is_named(tmp_path: Path):
         storage.read_json(str(tmp_path / "cut.json"))
 
 
-def test_a_truncated_gzip_is_named(tmp_path: Path):
-    path = str(tmp_path / "text.gz")
-    storage.write_text(path, "text " * 1000)
-    data = (tmp_path / "text.gz").read_bytes()
-    (tmp_path / "text.gz").write_bytes(data[: len(data) // 2])
-    with pytest.raises(StorageError, match=r"text\.gz: its compressed data is cut off"):
-        storage.read_text(path)
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+@pytest.mark.parametrize("damage", ["cut short", "overwritten"])
+def test_a_damaged_compressed_file_is_named(tmp_path: Path, ending: str, damage: str):
+    file = tmp_path / f"text.{ending}"
+    storage.write_text(str(file), "".join(f"{number} " for number in range(100_000)))
+    data = bytearray(file.read_bytes())
+    half = len(data) // 2
+    file.write_bytes(data[:half] if damage == "cut short" else data[:half] + b"\xff" * half)
+    with pytest.raises(DamagedFileError, match=rf"text\.{ending}: its compressed data are cut off or damaged"):
+        storage.read_text(str(file))
+
+
+def test_expand_of_file_urls_gives_urls_that_can_be_read(tmp_path: Path):
+    (tmp_path / "a.txt").write_text("hello")
+    (found,) = storage.expand(f"file://{tmp_path}/*.txt")
+    assert (found, storage.read_text(found)) == (f"file://{tmp_path}/a.txt", "hello")
 
 
 def test_an_unknown_scheme_is_a_usage_error():

@@ -1,26 +1,18 @@
 """Documents: JSON lines `{"id": ..., "text": ..., "source": ...}`, read tolerantly, a line at a time."""
 
-import contextlib
-import io
 import json
-import zlib
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from zstandard import ZstdError
-
 from marin.classifiers.errors import DocumentError
-from marin.classifiers.frames import ZstandardReader
-from marin.storage import StorageError, filesystem, open_read
+from marin.storage import DamagedFileError, open_read
 
 type OnBadDocument = Literal["fail", "skip"]
 """What to do with a document that cannot be used: stop and name it, or go on and count it."""
 
 ON_BAD_DOCUMENT = ("fail", "skip")
 """The values of `OnBadDocument`."""
-
-_DAMAGE = (EOFError, zlib.error, ZstdError)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,29 +78,13 @@ def read_lines(path: str) -> Generator[tuple[int, bytes]]:
     """
     number = 0
     try:
-        with _open_lines(path) as lines:
+        with open_read(path) as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     yield number, line
-    except (StorageError, *_DAMAGE) as error:
-        cause = error.__cause__ if isinstance(error, StorageError) else error
-        if not isinstance(cause, _DAMAGE):
-            raise
-        raise DocumentError(f"{path}:{number + 1}: the compressed file is damaged from here on: {cause}") from error
-
-
-@contextlib.contextmanager
-def _open_lines(path: str) -> Generator[Iterable[bytes]]:
-    if not path.endswith(".zst"):
-        with open_read(path) as stream:
-            yield stream
-        return
-    fs, native = filesystem(path)
-    try:
-        with fs.open(native, "rb") as compressed, io.BufferedReader(ZstandardReader(compressed)) as lines:
-            yield lines
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
+    except DamagedFileError as error:
+        place = f"{path}:{number + 1}"
+        raise DocumentError(f"{place}: the compressed file is damaged from here on: {error.__cause__}") from error
 
 
 def read_documents(path: str, columns: DocumentColumns) -> Generator[Document | BadDocument]:

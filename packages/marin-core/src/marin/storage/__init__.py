@@ -7,6 +7,7 @@ S3 stack even for a local path (0.45 s CPU), so it is loaded only where a remote
 
 import contextlib
 import gzip
+import io
 import json
 import os
 import uuid
@@ -27,6 +28,10 @@ _GZIP_LEVEL = 6
 
 class StorageError(MarinError):
     """A file or folder could not be read, written or found; the message names it."""
+
+
+class DamagedFileError(StorageError):
+    """The compressed data of a file are cut short or damaged."""
 
 
 class FileSystem(Protocol):
@@ -146,7 +151,9 @@ def _is_hidden(path: str, pattern: str) -> bool:
 
 
 def _with_scheme(pattern: str, path: str) -> str:
-    return f"{scheme(pattern)}://{path.lstrip('/')}" if "://" in pattern else path
+    if "://" not in pattern:
+        return path
+    return f"{scheme(pattern)}://{path if scheme(pattern) in ('file', 'local') else path.lstrip('/')}"
 
 
 @contextlib.contextmanager
@@ -155,10 +162,19 @@ def open_read(path: str) -> Generator[IO[bytes]]:
 
     Raises:
         StorageError: there is no such file, or it cannot be read.
+        DamagedFileError: in the block, where the compressed data are cut short or damaged.
     """
     fs, native = filesystem(path)
-    with _explained(path, "read"), fs.open(native, "rb", compression="infer") as stream:
-        yield stream
+    with _explained(path, "read"):
+        if not native.endswith(".zst"):
+            with fs.open(native, "rb", compression="infer") as stream:
+                yield stream
+            return
+        # The codec that fsspec uses takes a file that was cut short for a shorter one.
+        from marin.storage.frames import ZstandardReader
+
+        with fs.open(native, "rb") as compressed, io.BufferedReader(ZstandardReader(compressed)) as stream:
+            yield cast(IO[bytes], stream)
 
 
 @contextlib.contextmanager
@@ -260,4 +276,6 @@ def _explained(path: str, action: str) -> Generator[None]:
     except OSError as error:
         raise StorageError(f"cannot {action} {path}: {error.strerror or error}") from error
     except (EOFError, zlib.error) as error:
-        raise StorageError(f"cannot {action} {path}: its compressed data is cut off or damaged ({error})") from error
+        raise DamagedFileError(
+            f"cannot {action} {path}: its compressed data are cut off or damaged: {error}"
+        ) from error

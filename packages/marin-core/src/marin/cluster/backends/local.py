@@ -1,11 +1,15 @@
 """The `local` back end: jobs are threads of this process, or its child processes for commands.
 
-It runs on Fray's `LocalClient` and adds what that leaves out: logs, retries, deadlines, replicas, a termination that
-waiters notice, and nested jobs that cannot dead-lock. A thread cannot be killed: a job that was terminated, or that
-ran past its deadline, counts as ended at once while its callable runs on to its end; a command is killed.
+Libraries on Fray, such as Zephyr, get Fray's `LocalClient`. Jobs do not go through it: it has no logs, retries,
+deadlines, replicas or termination, jobs that wait for jobs lock each other in its pool, and the threads of the pool
+keep an interrupted process alive until their jobs have ended.
+
+A thread cannot be killed: a job that was terminated, or that ran past its deadline, counts as ended at once while its
+callable runs on to its end, or to that of the process; a command is killed.
 """
 
 import contextlib
+import contextvars
 import logging
 import os
 import signal
@@ -16,7 +20,7 @@ from collections.abc import Callable, Generator, Iterator
 
 from fray.client import Client
 from fray.local_backend import LocalClient
-from fray.types import BinaryEntrypoint, CallableEntrypoint, Entrypoint, JobRequest, JobStatus
+from fray.types import BinaryEntrypoint, CallableEntrypoint, JobStatus
 
 from marin.cluster.backend import ClusterConnection, ClusterUrl
 from marin.cluster.backends.output import JobLog, captured_output
@@ -26,8 +30,7 @@ from marin.cluster.nodes import Node, this_machine
 
 logger = logging.getLogger(__name__)
 
-# Fray's pool starts a thread only when none is idle; with 8, as shipped, eight jobs that each wait for a child of
-# theirs never end.
+# A thread is started only when none is idle; with 8, as shipped, eight jobs that each wait for a child never end.
 _MAX_THREADS = 10_000
 
 
@@ -61,8 +64,9 @@ class _LocalConnection:
         _refuse_what_threads_cannot_do(spec)
         job = _LocalJob(spec)
         for index in range(spec.replicas):
-            run = Entrypoint.from_callable(job.run_replica, [Replica(index=index, count=spec.replicas)])
-            self._client.submit(JobRequest(name=job.id, entrypoint=run))
+            replica = Replica(index=index, count=spec.replicas)
+            run = contextvars.copy_context().run
+            threading.Thread(target=run, args=(job.run_replica, replica), name=job.id, daemon=True).start()
         return job
 
     def nodes(self) -> list[Node]:
@@ -130,7 +134,7 @@ class _LocalJob:
         self._finish(JobStatus.STOPPED, None)
 
     def run_replica(self, replica: Replica) -> None:
-        """Run one replica, all its attempts; called in a thread of Fray's pool."""
+        """Run one replica, all its attempts; called in a thread of its own."""
         failure: Failure | None = None
         for _ in range(self._spec.max_retries_failure + 1):
             with self._lock:

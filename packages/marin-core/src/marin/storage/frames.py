@@ -4,7 +4,7 @@ import io
 from collections.abc import Buffer
 from typing import IO, Any
 
-from zstandard import ZstdDecompressor
+from zstandard import ZstdDecompressor, ZstdError
 
 BLOCK_BYTES = 1 << 16
 """Compressed bytes read at once."""
@@ -14,8 +14,7 @@ class ZstandardReader(io.RawIOBase):
     """The decompressed bytes of one or more Zstandard frames; the library's own reader ends silently in mid-frame.
 
     Raises:
-        EOFError: on reading, where the file ends inside of a frame.
-        zstandard.ZstdError: on reading, where the data are damaged.
+        EOFError: on reading, where the file ends inside of a frame, or its data are damaged.
     """
 
     def __init__(self, compressed: IO[bytes]) -> None:
@@ -46,7 +45,10 @@ class ZstandardReader(io.RawIOBase):
     def _decompress(self, block: bytes) -> None:
         if self._frame is None:
             self._frame = ZstdDecompressor().decompressobj()
-        self._data = memoryview(self._frame.decompress(block))
+        try:
+            self._data = memoryview(self._frame.decompress(block))
+        except ZstdError as error:
+            raise EOFError(str(error)) from error
         self._unread = self._frame.unused_data
         if self._frame.eof:
             self._frame = None
