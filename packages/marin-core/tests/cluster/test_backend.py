@@ -7,8 +7,8 @@ from marin.cluster.errors import UnknownClusterError
 
 
 def test_parts_of_an_address():
-    url = ClusterUrl.parse("iris://10.0.0.1:10000/?workspace=/code&x=1")
-    assert (url.scheme, url.address, dict(url.options)) == ("iris", "10.0.0.1:10000", {"workspace": "/code", "x": "1"})
+    url = ClusterUrl.parse("iris://10.0.0.1:10000/?folder=/code&x=1")
+    assert (url.scheme, url.address, dict(url.options)) == ("iris", "10.0.0.1:10000", {"folder": "/code", "x": "1"})
 
 
 @pytest.mark.parametrize("text", ["local", "iris-local?workers=2", "iris://127.0.0.1:1"])

@@ -1,19 +1,19 @@
 """Consolidation: keep the documents whose scores pass, in files that mirror the inputs."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from marin.classifiers.documents import BadDocument, Document, DocumentColumns, read_documents
+from marin.classifiers.documents import BadDocument, DocumentColumns
 from marin.classifiers.errors import InputError
 from marin.classifiers.inputs import InputFile, check_outside, list_inputs
 from marin.classifiers.validation import check
 from marin.errors import UsageError
 from marin.processing.classification.config import worker_resources
 from marin.processing.classification.engine import run_over_files, stop_point
-from marin.processing.classification.files import read_attributes
 from marin.processing.classification.reports import earlier_report, write_report
+from marin.processing.classification.scores import ScoreColumn, read_scored
 from marin.resources.config import ResourceConfig
 from marin.storage import absolute, exists, join, make_directory, open_atomic
 
@@ -176,9 +176,17 @@ def _job(file: InputFile, output_path: str, filters: tuple[ScoreFilter, ...], co
 
 def _filter_file(job: _FilterJob) -> ConsolidatedFile:
     """Runs on a worker."""
+    columns = [
+        ScoreColumn(
+            path=join(absolute(rule.attributes_path), job.relative),
+            attribute_name=rule.attribute_name,
+            label=rule.label,
+        )
+        for rule in job.filters
+    ]
     documents = kept = unscored = 0
     with open_atomic(job.output) as stream:
-        for document, scores in _joined(job):
+        for document, scores in read_scored(job.input, job.columns, columns):
             stop_point()
             documents += 1
             if isinstance(document, BadDocument) or None in scores:
@@ -187,49 +195,3 @@ def _filter_file(job: _FilterJob) -> ConsolidatedFile:
                 kept += 1
                 stream.write(document.data.rstrip(b"\r\n") + b"\n")
     return ConsolidatedFile(path=job.relative, documents=documents, kept=kept, unscored=unscored)
-
-
-def _joined(job: _FilterJob) -> Iterator[tuple[Document | BadDocument, tuple[float | None, ...]]]:
-    """Each document of the input with its score under each filter."""
-    paths = [join(absolute(rule.attributes_path), job.relative) for rule in job.filters]
-    columns = [_scores(path, rule) for path, rule in zip(paths, job.filters, strict=True)]
-    for document in read_documents(job.input, job.columns):
-        rows = [_in_step(document, next(column, None), path) for column, path in zip(columns, paths, strict=True)]
-        yield document, tuple(row.score for row in rows)
-    for column, path in zip(columns, paths, strict=True):
-        if next(column, None) is not None:
-            raise InputError(f"{path} has more rows than {job.input}: classify the documents again")
-
-
-@dataclass(frozen=True, slots=True)
-class _Score:
-    line: int
-    id: str | None
-    score: float | None
-
-
-def _in_step(document: Document | BadDocument, row: _Score | None, path: str) -> _Score:
-    if row is None:
-        raise InputError(f"{document.path} has more rows than {path}: classify the documents again")
-    if row.id != document.id:
-        raise InputError(
-            f"{path}:{row.line} has the id {row.id!r}, but {document.path}:{document.line} has {document.id!r}: "
-            "the files are out of step; classify the documents again"
-        )
-    return row
-
-
-def _scores(path: str, rule: ScoreFilter) -> Iterator[_Score]:
-    for line, row in read_attributes(path):
-        attributes: dict[str, Any] = row["attributes"]
-        if rule.attribute_name not in attributes:
-            raise InputError(
-                f"{path}:{line}: no attribute {rule.attribute_name!r}; there is {', '.join(attributes) or 'none'}"
-            )
-        labels: dict[str, float] | None = attributes[rule.attribute_name]
-        if labels is not None and rule.label not in labels:
-            raise InputError(
-                f"{path}:{line}: attribute {rule.attribute_name!r} has no label {rule.label!r}; "
-                f"there is {', '.join(labels) or 'none'}"
-            )
-        yield _Score(line, row.get("id"), None if labels is None else labels[rule.label])

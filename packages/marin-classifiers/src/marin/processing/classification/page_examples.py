@@ -80,7 +80,7 @@ def _shown(score: float, document: Document, place: str) -> ShownDocument:
 
 def excerpt(text: str) -> str:
     """The beginning of `text`, at most `EXCERPT_CHARACTERS` and `EXCERPT_LINES`, with an ellipsis where it is cut."""
-    start = text.lstrip()  # leading blank lines would be all that is seen
+    start = text.strip()  # leading blank lines would be all that is seen
     lines = _BLANK_LINES.sub("\n\n", start[:EXCERPT_CHARACTERS]).splitlines()
     shown = "\n".join(lines[:EXCERPT_LINES]).rstrip()
     cut = len(lines) > EXCERPT_LINES or len(start) > EXCERPT_CHARACTERS

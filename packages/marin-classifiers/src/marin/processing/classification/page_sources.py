@@ -6,8 +6,8 @@ from array import array
 from dataclasses import dataclass, field
 from typing import Any
 
-FINE_BINS = 1000
-"""Bins of [0, 1] that scores are counted in: quantiles are right within 1/1000."""
+FINE_BINS = 4000
+"""Bins of [0, 1] that scores are counted in; quantiles are the middles of bins, right within 1/8000."""
 NEAR_CONSTANT_SPREAD = 0.01
 """A source is near-constant where 90 % of its scores, those from p5 to p95, lie within this."""
 NEAR_CONSTANT_DOCUMENTS = 20
@@ -49,7 +49,7 @@ class Distribution:
         return self.sum / self.size if self.size else None
 
     def quantile(self, fraction: float) -> float | None:
-        """The smallest score that at least `fraction` of all do not exceed, within 1/1000; None of nothing."""
+        """The smallest score that at least `fraction` of all do not exceed, within half a bin; None of nothing."""
         if not self.size:
             return None
         wanted = max(1, math.ceil(fraction * self.size))

@@ -104,7 +104,7 @@ def _validation(metrics: Mapping[str, Any], data: Mapping[str, Any], label: str,
     chosen, curve, histograms = None, (), {"positive": (), "rest": ()}
     if metrics.get("positive", {}).get("label") == label:
         curve = tuple(CurvePoint(**point) for point in metrics["curve"])
-        chosen = _measures_at(metrics["positive"], curve, threshold)
+        chosen = _measures_at(metrics["positive"], curve, labels, threshold)
         histograms = metrics["histogram"]
     return Validation(
         label=label,
@@ -119,17 +119,23 @@ def _validation(metrics: Mapping[str, Any], data: Mapping[str, Any], label: str,
     )
 
 
-def _measures_at(best: Mapping[str, Any], curve: Sequence[CurvePoint], threshold: float) -> CurvePoint | None:
+def _measures_at(
+    best: Mapping[str, Any], curve: Sequence[CurvePoint], labels: Sequence[LabelMeasures], threshold: float
+) -> CurvePoint | None:
     """The measures where all that reaches `threshold` is positive: those of the lowest score that does.
 
     A long curve is stored thinned; of such a curve it is the nearest stored point above.
     """
     if threshold == best["threshold"]:
         return CurvePoint(threshold, best["precision"], best["recall"], best["f1"])
+    thinned = len(curve) >= CURVE_POINTS
+    if thinned and threshold == 0.5 and len(labels) == 2:  # then it decides which label is the most probable one
+        entry = next(entry for entry in labels if entry.label == best["label"])
+        return CurvePoint(threshold, entry.precision, entry.recall, entry.f1)
     reaching = [point for point in curve if point.threshold >= threshold]
     if reaching:
         return reaching[-1]
-    return None if len(curve) >= CURVE_POINTS else CurvePoint(threshold, 0.0, 0.0, 0.0)
+    return None if thinned else CurvePoint(threshold, 0.0, 0.0, 0.0)
 
 
 def _counts(point: CurvePoint, positives: int, examples: int) -> BinaryCounts | None:

@@ -15,7 +15,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, cast
 
 from connectrpc.code import Code
@@ -56,22 +55,17 @@ logging.getLogger("finelog.client.log_client").setLevel(logging.WARNING)
 
 
 class IrisBackend:
-    """Connects to a running controller: `iris://HOST:PORT[?workspace=FOLDER]`.
-
-    With `workspace`, the folder travels to the workers, which install it with uv before each job; without it the
-    workers run in the environment that they have.
-    """
+    """Connects to a running controller: `iris://HOST:PORT`. Its workers run jobs in the environment that they have."""
 
     def connect(self, url: ClusterUrl) -> ClusterConnection:
         """Connect to the controller and make sure that it answers."""
-        url.refuse_unknown_options("workspace")
+        url.refuse_unknown_options()
         if not url.address:
             raise UnknownClusterError(f"{url}: say where the controller is, as in iris://127.0.0.1:10000")
-        workspace = url.options.get("workspace")
         address = f"http://{url.address}"
         _probe(address, str(url))
-        client = IrisClient.remote(address, workspace=Path(workspace) if workspace else None)
-        return _IrisConnection(client, address=str(url), installs_packages=workspace is not None, close=client.shutdown)
+        client = IrisClient.remote(address)
+        return _IrisConnection(client, address=str(url), close=client.shutdown)
 
 
 class LocalIrisBackend:
@@ -83,15 +77,18 @@ class LocalIrisBackend:
         if url.address:
             raise UnknownClusterError(f"{url}: iris-local starts a cluster of its own and has no address")
         server = _IrisServer(url.integer_option("workers", 4))
-        client = IrisClient.remote(server.address)
-        _wait_for_worker(client)
+        try:
+            client = IrisClient.remote(server.address)
+            _wait_for_worker(client)
+        except BaseException:  # Ctrl-C while it starts must not leave it behind either
+            server.stop()
+            raise
 
         def close() -> None:
             client.shutdown()
             server.stop()
 
-        address = f"iris://{server.address.removeprefix('http://')}"
-        return _IrisConnection(client, address=address, installs_packages=False, close=close)
+        return _IrisConnection(client, address=f"iris://{server.address.removeprefix('http://')}", close=close)
 
 
 def _wait_for_worker(client: IrisClient) -> None:
@@ -143,7 +140,7 @@ class IrisTaskBackend:
         context = get_iris_ctx()
         if context is None or context.client is None:
             raise UnknownClusterError(f"{url}: this process is not a task of an Iris job")
-        return _IrisConnection(context.client, address="", installs_packages=True, close=lambda: None)
+        return _IrisConnection(context.client, address="", close=lambda: None)
 
 
 BACKEND = IrisBackend()
@@ -167,11 +164,10 @@ def _probe(address: str, url: str) -> None:
 
 
 class _IrisConnection:
-    def __init__(self, client: IrisClient, *, address: str, installs_packages: bool, close: Callable[[], None]) -> None:
+    def __init__(self, client: IrisClient, *, address: str, close: Callable[[], None]) -> None:
         self.address = address
         self._iris = client
         self._fray = FrayIrisClient.from_iris_client(client)
-        self._installs_packages = installs_packages
         self._close: Callable[[], None] | None = close
         self._close_lock = threading.Lock()
 
@@ -186,7 +182,7 @@ class _IrisConnection:
         ship_local_modules()
         request = spec.to_fray(spec.unique_name())
         request.entrypoint = _task_entrypoint(spec)
-        request.environment = self._environment(spec)
+        request.environment = _task_environment(spec)
         try:
             submitted = self._fray.submit(request, adopt_existing=False)
         except ConnectError as error:
@@ -197,22 +193,6 @@ class _IrisConnection:
             ) from error
         return _IrisJobHandle(self._iris.job(JobName.from_wire(submitted.job_id)))
 
-    def _environment(self, spec: JobSpec) -> EnvironmentConfig:
-        environment = spec.environment
-        packages = ", ".join(environment.pip_packages + environment.extras)
-        if packages and not self._installs_packages:
-            raise UnsupportedRequestError(
-                f"job {spec.name} asks for packages ({packages}), and the workers of this cluster run in the "
-                "environment that they have: install them there, or connect with iris://HOST:PORT?workspace=FOLDER"
-            )
-        return EnvironmentConfig(
-            workspace=".",  # Fray demands one and Iris ignores it; what is uploaded is set on the client
-            env_vars=dict(environment.env_vars),
-            pip_packages=list(environment.pip_packages),
-            extras=list(environment.extras),
-            setup_scripts=None if self._installs_packages else [],
-        )
-
     def nodes(self) -> list[Node]:
         return sorted((_node(worker) for worker in self._iris.list_workers()), key=lambda node: node.id)
 
@@ -221,6 +201,19 @@ class _IrisConnection:
             close, self._close = self._close, None
         if close is not None:
             close()
+
+
+def _task_environment(spec: JobSpec) -> EnvironmentConfig:
+    environment = spec.environment
+    packages = ", ".join(environment.pip_packages + environment.extras)
+    if packages:
+        # Iris would install them from an uploaded workspace, and its process runtime skips that without a word.
+        raise UnsupportedRequestError(
+            f"job {spec.name} asks for packages ({packages}), and the workers of this cluster run jobs in the "
+            "environment that they have: install them there"
+        )
+    # Fray demands a workspace and Iris ignores it; no setup scripts means the environment as it is.
+    return EnvironmentConfig(workspace=".", env_vars=dict(environment.env_vars), setup_scripts=[])
 
 
 def _task_entrypoint(spec: JobSpec) -> Entrypoint:
