@@ -10,6 +10,7 @@ tables, data files and licences (the rest). Run it again and every step is cache
 import ast
 import hashlib
 import json
+import os
 import platform
 import sys
 import sysconfig
@@ -169,7 +170,7 @@ def report(config: PageConfig) -> None:
     measured = read_card(config.model_path).metrics["labels"][config.label]
     print(
         f"validation: precision {measured['precision']:.3f}, recall {measured['recall']:.3f}, F1 {measured['f1']:.3f}\n"
-        f"report: {page}",
+        f"report: {page.removeprefix(os.getcwd() + os.sep)}",
         file=sys.stderr,
     )
 

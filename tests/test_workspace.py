@@ -75,7 +75,7 @@ def test_init_files_export_nothing_of_their_modules(folder: Path):
     hubs = [
         f"{path.relative_to(folder)}: {node.module}"
         for path in (folder / "src").rglob("__init__.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.parse(path.read_text()).body  # an import inside a function exports nothing
         if isinstance(node, ast.ImportFrom)
         and f"{node.module}.".startswith(".".join(path.parent.relative_to(folder / "src").parts) + ".")
     ]
