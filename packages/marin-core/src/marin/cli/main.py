@@ -1,12 +1,14 @@
 """The entry of the `marin` command."""
 
 import logging
+import os
 import platform
+import sys
 from importlib import metadata
 
 import click
 
-from marin.cli.group import PluginGroup
+from marin.cli.group import INTERRUPTED, PluginGroup
 
 _EPILOG = """\b
 Exit codes:
@@ -47,4 +49,12 @@ def cli(verbose: bool) -> None:
 
 def main() -> None:
     """Run the `marin` command with the arguments of this process, and exit."""
-    cli(prog_name="marin")
+    try:
+        cli(prog_name="marin")
+    except SystemExit as error:
+        if error.code != INTERRUPTED:
+            raise
+        # Threads of jobs may still run. Python's own way out stops them wherever they are, and aborts the process if
+        # one of them is printing; all that had to be cleaned up was, on the way here.
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)

@@ -26,6 +26,7 @@ from iris.client.client import IrisClient, get_iris_ctx
 from iris.client.client import Job as IrisJob
 from iris.client.workload import AttemptStatus
 from iris.cluster.types import JobName
+from iris.resources.state import TaskState
 
 from marin.cluster.backend import ClusterConnection, ClusterUrl
 from marin.cluster.backends.task_main import END_OF_OUTPUT, run_command, run_task
@@ -44,8 +45,10 @@ from marin.errors import UsageError
 _FIRST_POLL_SECONDS = 0.02
 _LONGEST_POLL_SECONDS = 1.0
 _LOG_POLL_SECONDS = 0.1
-# The store gets lines from a worker once a second at the latest, and when a task ends.
-_LOG_QUIET_SECONDS = 1.5
+# A worker sends its lines once a second and when a task ends; a busy one, or one whose connection is new, takes longer.
+_LOG_QUIET_SECONDS = 2.0
+_LOG_PATIENCE_SECONDS = 15.0
+_FIRST_SIGNAL_STATUS = 128
 _MAX_LOG_LINES = 100_000
 _PROBE_SECONDS = 5.0
 _START_SECONDS = 60.0
@@ -289,16 +292,18 @@ class _IrisJobHandle:
         return [entry.data.rstrip("\n") for entry in self._job.logs(max_lines=_MAX_LOG_LINES)]
 
     def _wait_for_last_lines(self) -> None:
-        """Wait until the log of the ended job is whole: every attempt has marked its end, or the log has gone quiet.
+        """Wait until the log of the ended job is whole.
 
-        Attempts that were killed leave no mark.
+        It is when every attempt that ended by itself has marked its end. Those that were killed leave no mark; where
+        there are no others, the log is taken for whole once it has gone quiet.
         """
-        attempts = len(self._attempts())
+        marks = sum(_ended_by_itself(attempt) for attempt in self._attempts())
+        patience = _LOG_PATIENCE_SECONDS if marks else _LOG_QUIET_SECONDS
         quiet_since = time.monotonic()
         count = -1
-        while time.monotonic() - quiet_since < _LOG_QUIET_SECONDS:
+        while time.monotonic() - quiet_since < patience:
             lines = self._stored_lines()
-            if lines.count(END_OF_OUTPUT) >= attempts:
+            if marks and lines.count(END_OF_OUTPUT) >= marks:
                 return
             if len(lines) != count:
                 count, quiet_since = len(lines), time.monotonic()
@@ -307,6 +312,13 @@ class _IrisJobHandle:
     def terminate(self) -> None:
         if not JobStatus.finished(self.status()):
             self._job.cancel()
+
+
+def _ended_by_itself(attempt: AttemptStatus) -> bool:
+    # Shells and Iris count the statuses of killed processes from 128.
+    return attempt.state is TaskState.SUCCEEDED or (
+        attempt.state is TaskState.FAILED and 0 < attempt.exit_code < _FIRST_SIGNAL_STATUS
+    )
 
 
 def _reason(message: str, exit_status: int | None) -> str:
