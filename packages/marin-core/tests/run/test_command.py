@@ -107,14 +107,19 @@ def test_a_command_runs_on_a_real_cluster(tmp_path: Path):
     assert (result.returncode, result.stdout) == (5, "a /tmp/b\n"), result.stderr
 
 
-def test_ctrl_c_stops_the_command(tmp_path: Path):
-    command = [sys.executable, "-m", "marin.cli", "run", "--", "bash", "-c", "echo ready; sleep 600"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+def interrupt_when_ready(*arguments: str, cwd: Path) -> tuple[int, str]:
+    """Start `marin run`, send it Ctrl-C when it prints `ready`; its exit status and what it says of it."""
+    command = [sys.executable, "-m", "marin.cli", "run", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (130, "interrupted\n")
+    return process.returncode, errors
+
+
+def test_ctrl_c_stops_the_command(tmp_path: Path):
+    assert interrupt_when_ready("--", "bash", "-c", "echo ready; sleep 600", cwd=tmp_path) == (130, "interrupted\n")
 
 
 def test_ctrl_c_ends_a_script_that_waits_for_a_job(tmp_path: Path):
@@ -128,10 +133,4 @@ def test_ctrl_c_ends_a_script_that_waits_for_a_job(tmp_path: Path):
         "    threading.Event().wait()\n"
         "current_cluster().submit(JobSpec(name='x', entrypoint=Entrypoint.from_callable(body))).wait()\n"
     )
-    command = [sys.executable, "-m", "marin.cli", "run", "script.py"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (130, "interrupted\n")
+    assert interrupt_when_ready("script.py", cwd=tmp_path) == (130, "interrupted\n")
