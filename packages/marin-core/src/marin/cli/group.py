@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from marin.errors import MarinError
+from marin.errors import INTERRUPTED, MarinError
 from marin.plugins.errors import PluginError
 from marin.plugins.registry import PluginInfo, list_plugins, load_plugin, plugin_names
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 COMMAND_GROUP = "marin.commands"
 """Entry-point group; each entry is a `click.Command`, and the name of the entry is its name."""
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells count it: 128 + SIGINT."""
 
 
 class PluginGroup(click.Group):

@@ -8,7 +8,8 @@ from importlib import metadata
 
 import click
 
-from marin.cli.group import INTERRUPTED, PluginGroup
+from marin.cli.group import PluginGroup
+from marin.errors import INTERRUPTED
 
 _EPILOG = """\b
 Exit codes:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 from fray.client import Client
 
-from marin.cluster.errors import UnknownClusterError
+from marin.cluster.errors import UnknownClusterError, UnsupportedRequestError
 from marin.cluster.jobs import JobHandle, JobSpec
 from marin.cluster.nodes import Node
 
@@ -105,3 +105,10 @@ class ClusterBackend(Protocol):
             ClusterUnreachableError: nothing answers there.
         """
         ...
+
+
+def refuse_packages(spec: JobSpec, because: str) -> None:
+    """Raise `UnsupportedRequestError`, ending with `because`, if the job asks for packages of its own."""
+    packages = ", ".join(spec.environment.pip_packages + spec.environment.extras)
+    if packages:
+        raise UnsupportedRequestError(f"job {spec.name} asks for packages ({packages}), and {because}")

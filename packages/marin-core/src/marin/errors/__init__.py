@@ -14,6 +14,9 @@ missing, and what to do. Commands print it as one line, without a traceback, and
 
 from typing import ClassVar
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells count it: 128 + SIGINT."""
+
 
 class MarinError(Exception):
     """An error whose message can be shown to a user as it is."""

@@ -15,7 +15,7 @@ import click
 from marin import storage
 from marin.cli.output import print_json
 from marin.cluster.connect import connect, use_cluster
-from marin.errors import MarinError
+from marin.errors import INTERRUPTED, MarinError
 from marin.execution.experiment import Executor, RunResult
 from marin.execution.plan import Plan
 from marin.execution.report import (
@@ -32,8 +32,6 @@ PREFIX_VARIABLE = "MARIN_PREFIX"
 """Environment variable with the folder or URL under which outputs lie."""
 
 DEFAULT_PREFIX = "outputs"
-
-INTERRUPTED_EXIT_CODE = 130
 
 Steps = Sequence["ExecutorStep[Any] | InputName"]
 
@@ -122,7 +120,7 @@ def executor_main(*args: Any, **kwargs: Any) -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         click.echo("interrupted: steps that were running are marked CANCELLED and run again next time", err=True)
-        sys.exit(INTERRUPTED_EXIT_CODE)
+        sys.exit(INTERRUPTED)
 
 
 def _main(

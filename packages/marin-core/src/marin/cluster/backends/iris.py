@@ -14,6 +14,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -28,7 +29,7 @@ from iris.client.workload import AttemptStatus
 from iris.cluster.types import JobName
 from iris.resources.state import TaskState
 
-from marin.cluster.backend import ClusterConnection, ClusterUrl
+from marin.cluster.backend import ClusterConnection, ClusterUrl, refuse_packages
 from marin.cluster.backends.task_main import END_OF_OUTPUT, run_command, run_task
 from marin.cluster.code_transport import ship_local_modules
 from marin.cluster.errors import (
@@ -36,7 +37,6 @@ from marin.cluster.errors import (
     ClusterUnreachableError,
     UnknownClusterError,
     UnschedulableError,
-    UnsupportedRequestError,
 )
 from marin.cluster.jobs import Failure, JobHandle, JobSpec
 from marin.cluster.nodes import Node
@@ -207,16 +207,10 @@ class _IrisConnection:
 
 
 def _task_environment(spec: JobSpec) -> EnvironmentConfig:
-    environment = spec.environment
-    packages = ", ".join(environment.pip_packages + environment.extras)
-    if packages:
-        # Iris would install them from an uploaded workspace, and its process runtime skips that without a word.
-        raise UnsupportedRequestError(
-            f"job {spec.name} asks for packages ({packages}), and the workers of this cluster run jobs in the "
-            "environment that they have: install them there"
-        )
+    # Iris would install them from an uploaded workspace, and its process runtime skips that without a word.
+    refuse_packages(spec, "the workers of this cluster run jobs in the environment that they have: install them there")
     # Fray demands a workspace and Iris ignores it; no setup scripts means the environment as it is.
-    return EnvironmentConfig(workspace=".", env_vars=dict(environment.env_vars), setup_scripts=[])
+    return EnvironmentConfig(workspace=".", env_vars=dict(spec.environment.env_vars), setup_scripts=[])
 
 
 def _task_entrypoint(spec: JobSpec) -> Entrypoint:
@@ -278,18 +272,22 @@ class _IrisJobHandle:
         return [line for line in self._stored_lines() if line != END_OF_OUTPUT]
 
     def follow_logs(self) -> Iterator[str]:
-        shown = 0
+        shown: Counter[str] = Counter()
         for entry in self._job.follow_logs(poll_interval=_LOG_POLL_SECONDS):
             line = entry.data.rstrip("\n")
-            shown += 1
             if line != END_OF_OUTPUT:
+                shown[line] += 1
                 yield line
-        # Iris stops at the first empty page after the end of the job; what arrives later is read here.
-        self._wait_for_last_lines()
-        yield from (line for line in self._stored_lines()[shown:] if line != END_OF_OUTPUT)
+        # Iris stops at the first empty page after the end of the job. What arrives later may stand anywhere in the log,
+        # which is in the order of the lines' times.
+        for line in self.logs():
+            if shown[line]:
+                shown[line] -= 1
+            else:
+                yield line
 
     def _stored_lines(self) -> list[str]:
-        return [entry.data.rstrip("\n") for entry in self._job.logs(max_lines=_MAX_LOG_LINES)]
+        return [entry.data.rstrip("\n") for entry in self._job.logs(max_lines=_MAX_LOG_LINES, tail=True)]
 
     def _wait_for_last_lines(self) -> None:
         """Wait until the log of the ended job is whole.

@@ -22,7 +22,7 @@ from fray.client import Client
 from fray.local_backend import LocalClient
 from fray.types import BinaryEntrypoint, CallableEntrypoint, JobStatus
 
-from marin.cluster.backend import ClusterConnection, ClusterUrl
+from marin.cluster.backend import ClusterConnection, ClusterUrl, refuse_packages
 from marin.cluster.backends.output import JobLog, captured_output
 from marin.cluster.errors import ClusterError, UnknownClusterError, UnsupportedRequestError
 from marin.cluster.jobs import Failure, JobHandle, JobSpec, Replica, replica_context
@@ -79,12 +79,9 @@ class _LocalConnection:
 
 def _refuse_what_threads_cannot_do(spec: JobSpec) -> None:
     environment = spec.environment
-    packages = ", ".join(environment.pip_packages + environment.extras)
-    if packages:
-        raise UnsupportedRequestError(
-            f"job {spec.name} asks for packages ({packages}), and the local back end runs every job in the "
-            "environment of this process: install them here, or use an Iris cluster"
-        )
+    refuse_packages(
+        spec, "the local back end runs every job in the environment of this process: install them here before the start"
+    )
     if environment.env_vars and spec.entrypoint.callable_entrypoint is not None:
         raise UnsupportedRequestError(
             f"job {spec.name} asks for environment variables ({', '.join(environment.env_vars)}), and the local back "
