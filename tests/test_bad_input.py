@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from marin.execution.status import read_status
+
 
 def marin(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     variables = {name: value for name, value in os.environ.items() if not name.startswith("MARIN_")}
@@ -116,8 +118,9 @@ def test_a_step_that_raises(tmp_path: Path):
         "experiment.py:11",
         "not run because of it: second",
     )
-    states = {path.parent.name.split("-")[0]: path.read_text() for path in tmp_path.rglob(".executor_status")}
-    assert {name: state.strip() for name, state in states.items()} == {"first": "FAILED", "second": "DEP_FAILED"}
+    outputs = [path.parent for path in tmp_path.rglob(".executor_status")]
+    states = {output.name.split("-")[0]: read_status(str(output)) for output in outputs}
+    assert states == {"first": "FAILED", "second": "DEP_FAILED"}
     assert not list(tmp_path.rglob("out.txt"))
 
 

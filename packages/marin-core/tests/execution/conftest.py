@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from marin.execution.executor import Executor
+from marin.execution.status import StatusEvent, StepStatus, read_log, write_event
 
 RunScript = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -33,6 +34,17 @@ def write(config):
 def fail(config):
     raise ValueError("bad learning rate")
 """
+
+
+def write_status(output_path: str, status: StepStatus, message: str | None = None) -> None:
+    """Add an event to a status file, as a step that ended would have left it."""
+    write_event(output_path, read_log(output_path), StatusEvent.now(status, message=message))
+
+
+@pytest.fixture
+def set_status() -> Callable[..., None]:
+    """Sets the status of an output: `set_status(output_path, status, message=None)`."""
+    return write_status
 
 
 @pytest.fixture

@@ -1,9 +1,20 @@
-from dataclasses import dataclass
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from marin.execution.executor import Executor, ExecutorStep, PlanError, output_path_of, versioned
+from marin.execution.executor import (
+    THIS_OUTPUT_PATH,
+    Executor,
+    ExecutorStep,
+    PlanError,
+    output_path_of,
+    this_output_path,
+    versioned,
+)
+from marin.execution.graph import Graph
 
 
 @dataclass(frozen=True)
@@ -104,3 +115,70 @@ def test_one_version_at_two_output_paths_is_two_steps() -> None:
     executor.compute_version(step("top", C(first, second)))
     assert executor.output_paths[second] == "/p/elsewhere"
     assert len(executor.steps) == 3
+
+
+@dataclass(frozen=True)
+class Adam:
+    lr: Any
+
+
+@dataclass(frozen=True)
+class Sgd:
+    lr: Any
+
+
+@pytest.mark.parametrize("wrap", [versioned, lambda optimizer: replace(optimizer, lr=versioned(1))])
+def test_steps_that_only_types_tell_apart_are_refused(wrap: Callable[[Any], Any]) -> None:
+    executor = Executor("/p")
+    executor.compute_version(step("train", C(wrap(Adam(1)))))
+    with pytest.raises(PlanError, match="steps train and train are different and would both write") as caught:
+        executor.compute_version(step("train", C(wrap(Sgd(1)))))
+    assert "\n  train: C(a=Adam(lr=1), b=None)\n  train: C(a=Sgd(lr=1), b=None)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("Docs/x", "docs/x"), ("docs/x", "docs/X/"), ("É", "e\N{COMBINING ACUTE ACCENT}"), ("gs://b/X", "gs://b/x")],
+)
+def test_output_paths_that_differ_only_in_letter_case_are_refused(first: str, second: str) -> None:
+    executor = Executor("/p")
+    executor.compute_version(step("first", override_output_path=first))
+    with pytest.raises(ValueError, match=r"steps first and second would write to .* differ only in letter case"):
+        executor.compute_version(step("second", override_output_path=second))
+
+
+def test_one_step_written_to_two_spellings_of_a_folder_is_refused() -> None:
+    executor = Executor("/p")
+    executor.compute_version(step("first", override_output_path="x"))
+    with pytest.raises(PlanError, match="differ only in letter case"):
+        executor.compute_version(step("first", override_output_path="X"))
+
+
+def test_a_config_can_be_built_for_another_output_path() -> None:
+    up = step("up")
+    graph = Graph("/p")
+    node = graph.add(step("a", C(this_output_path("x"), {"up": up / "y", "own": THIS_OUTPUT_PATH})))
+    assert node.config_at("/elsewhere") == C("/elsewhere/x", {"up": f"{graph.path_of(up)}/y", "own": "/elsewhere"})
+    assert node.config == node.config_at(node.output_path)
+    assert node.config is node.config
+
+
+def test_the_path_hash_is_short_and_the_digest_is_long() -> None:
+    node = Graph("/p").add(step("a"))
+    assert node.output_path == f"/p/a-{node.path_hash}"
+    assert (len(node.path_hash), len(node.digest)) == (6, 64)
+    assert node.version == {"name": "a", "config": {}, "dependencies": []}
+
+
+def test_planning_leaves_the_garbage_collector_as_it_was() -> None:
+    graph = Graph("/p")
+    graph.add(step("a"))
+    assert gc.isenabled()
+    with pytest.raises(PlanError):
+        graph.add(step(""))
+    assert gc.isenabled()
+
+
+def test_a_too_long_path_is_refused() -> None:
+    with pytest.raises(PlanError, match=r"step a: its output path of .* bytes is too long"):
+        Executor("/" + "p/" * 1920).compute_version(step("a"))

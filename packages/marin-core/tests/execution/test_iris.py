@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from marin.execution.status import read_status
+
 RunScript = Callable[..., subprocess.CompletedProcess[str]]
 
 EXPERIMENT = """
@@ -37,6 +39,11 @@ if __name__ == "__main__":
 """
 
 
+def status_of(tmp_path: Path, pattern: str) -> str | None:
+    [path] = (tmp_path / "outputs").glob(pattern)
+    return read_status(str(path))
+
+
 def text_of(tmp_path: Path, pattern: str) -> str:
     [path] = (tmp_path / "outputs").glob(pattern)
     return path.read_text()
@@ -49,7 +56,7 @@ def test_an_experiment_on_iris(run_script: RunScript, tmp_path: Path) -> None:
     assert first.stdout.splitlines()[-1].startswith("4 steps: 2 run, 1 failed, 1 not run because of failures in ")
     assert "error: step broken failed: ValueError: bad learning rate\n  raised at: experiment.py:21\n" in first.stderr
     assert "in fail_or_die" in text_of(tmp_path, "broken-*/.executor_traceback")
-    assert text_of(tmp_path, "blocked-*/.executor_status") == "DEP_FAILED"
+    assert status_of(tmp_path, "blocked-*") == "DEP_FAILED"
 
     driver = first.stdout.splitlines()[0]
     job_process, flag = text_of(tmp_path, "job-*/process.txt").split()
@@ -64,5 +71,5 @@ def test_an_experiment_on_iris(run_script: RunScript, tmp_path: Path) -> None:
     assert "error: step broken failed: JobFailed: job " in second.stderr
     assert "exit status -9" in second.stderr
     assert "bad learning rate" not in second.stderr
-    assert text_of(tmp_path, "broken-*/.executor_status") == "FAILED"
+    assert status_of(tmp_path, "broken-*") == "FAILED"
     assert not list((tmp_path / "outputs").glob("*/out.txt"))

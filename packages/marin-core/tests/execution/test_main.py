@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from marin.execution.executor import ExecutorMainConfig, ExecutorStep, executor_main
+from marin.execution.status import read_status
 
 RunScript = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -208,7 +209,7 @@ def test_ctrl_c_is_status_130_and_marks_what_ran(
     assert error.splitlines()[-1].startswith("interrupted: ")
     assert "Traceback" not in error
     [status_file] = tmp_path.rglob(".executor_status")
-    assert status_file.read_text() == "CANCELLED"
+    assert read_status(str(status_file.parent)) == "CANCELLED"
 
 
 def test_the_kill_of_a_run_leaves_no_result(

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from marin.execution.executor import Executor, ExecutorStep, InputName, PlanError, PreviousTaskFailedError, versioned
-from marin.execution.status import StepStatus, write_status
+from marin.execution.status import StatusEvent, StepStatus, read_log, write_event
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ def states(executor: Executor, *targets: Any, **options: Any) -> dict[str, str]:
 
 def mark(executor: Executor, some_step: ExecutorStep[Any], status: StepStatus) -> None:
     executor.compute_version(some_step)
-    write_status(executor.output_paths[some_step], status)
+    path = executor.output_paths[some_step]
+    write_event(path, read_log(path), StatusEvent.now(status))
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_a_cached_step_needs_none_of_its_dependencies(executor: Executor, chain:
         (StepStatus.DEP_FAILED, "status DEP_FAILED: it runs again"),
         (StepStatus.CANCELLED, "status CANCELLED: it runs again"),
         (StepStatus.RUNNING, "status RUNNING, left by a run that did not end"),
-        (StepStatus.WAITING, "status WAITING: it runs again"),
+        (StepStatus.WAITING, "marked to run again"),
     ],
 )
 def test_every_status_but_success_runs_again(executor: Executor, status: StepStatus, reason: str) -> None:
@@ -65,7 +66,7 @@ def test_failures_of_earlier_runs_can_be_kept(executor: Executor, chain: list[Ex
     mark(executor, chain[0], StepStatus.FAILED)
     mark(executor, chain[1], StepStatus.DEP_FAILED)
     plan = executor.plan([chain[2]], force_run_failed=False)
-    assert [planned.state for planned in plan.steps] == ["failed-before", "failed-before", "run"]
+    assert [planned.state for planned in plan.steps] == ["failed-before", "failed-before", "blocked"]
     with pytest.raises(PreviousTaskFailedError, match=r"first \(status FAILED, .*\); second \(status DEP_FAILED"):
         executor.run([chain[2]], force_run_failed=False)
 

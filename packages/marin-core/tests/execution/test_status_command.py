@@ -96,6 +96,7 @@ def test_a_step_that_has_not_run(failed_run: Executor, tmp_path: Path) -> None:
         "status": None,
         "finished": None,
         "seconds": None,
+        "attempts": 0,
         "output_path": good,
         "error": None,
     }

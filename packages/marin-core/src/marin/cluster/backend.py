@@ -84,6 +84,10 @@ class ClusterConnection(Protocol):
         """
         ...
 
+    def check(self, spec: JobSpec) -> None:
+        """Raise what `submit` would raise without asking the cluster; submit nothing."""
+        ...
+
     def nodes(self) -> list[Node]:
         """The machines of the cluster, ordered by id."""
         ...

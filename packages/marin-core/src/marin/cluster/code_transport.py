@@ -1,13 +1,18 @@
 """Lets workers run functions from modules that only this process can import."""
 
+import dataclasses
 import functools
+import pickle
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
+from types import CellType, ModuleType
 from typing import Any, cast
 
 import cloudpickle
+
+from marin.errors import UsageError
 
 _looked_at: set[str] = set()
 
@@ -54,3 +59,74 @@ def _worker_import_path() -> tuple[str, ...]:
         text=True,
     )
     return tuple(line for line in listing.stdout.splitlines() if line)
+
+
+def check_can_be_sent(function: Any, arguments: Mapping[str, Any], what: str) -> None:
+    """Raise `UsageError`, beginning with `what` and naming the culprit, if a worker cannot be sent a call.
+
+    Args:
+        function: what is called.
+        arguments: its arguments by the names that messages give them.
+        what: whose call it is, such as `job train`.
+    """
+    ship_local_modules()
+    error = _pickling_error((function, dict(arguments)))
+    if error is None:
+        return
+    for name, value in arguments.items():
+        place = _culprit(value, name)
+        if place is not None:
+            raise UsageError(f"{what}: {place} cannot be sent to a worker: {_pickling_error(value)}") from error
+    variable = next((name for name, value in _used_variables(function) if _pickling_error(value) is not None), None)
+    named = f"the variable {variable!r} that {_name(function)} uses" if variable else _name(function)
+    raise UsageError(f"{what}: {named} cannot be sent to a worker: {error}") from error
+
+
+def _pickling_error(value: Any) -> Exception | None:
+    try:
+        cast(Any, cloudpickle).dumps(value)
+    except (TypeError, AttributeError, ValueError, pickle.PicklingError, NotImplementedError, RecursionError) as error:
+        return error
+    return None
+
+
+def _culprit(value: Any, place: str) -> str | None:
+    """Dotted place of the innermost part of `value` that cannot be pickled; None if it can be."""
+    if _pickling_error(value) is None:
+        return None
+    for name, child in _parts(value):
+        found = _culprit(child, f"{place}{name}")
+        if found is not None:
+            return found
+    return f"{place} ({type(value).__name__})"
+
+
+def _parts(value: Any) -> list[tuple[str, Any]]:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [(f".{field.name}", getattr(value, field.name)) for field in dataclasses.fields(value)]
+    if isinstance(value, dict):
+        return [(f"[{key!r}]", item) for key, item in cast("dict[Any, Any]", value).items()]
+    if isinstance(value, list | tuple):
+        return [(f"[{index}]", item) for index, item in enumerate(cast("list[Any]", value))]
+    return []
+
+
+def _used_variables(function: Any) -> list[tuple[str, Any]]:
+    """Variables from outside that a function uses: those of enclosing functions, then those of its module."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return []
+    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+    enclosing = [(name, cell.cell_contents) for name, cell in cells if _is_filled(cell)]
+    return enclosing + [(name, function.__globals__[name]) for name in code.co_names if name in function.__globals__]
+
+
+def _is_filled(cell: CellType) -> bool:
+    try:
+        return cell.cell_contents is not cell
+    except ValueError:  # a variable that is assigned later
+        return False
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function, "__qualname__", None) or repr(function))

@@ -67,6 +67,17 @@ class Cluster:
         """
         return Job(spec.name, self._connection.submit(spec))
 
+    def check(self, spec: JobSpec) -> None:
+        """Find out whether a job could be submitted as it is, without submitting it.
+
+        Whether a machine of the cluster can hold it is only known when it is submitted.
+
+        Raises:
+            UnsupportedRequestError: this back end cannot honour a part of the request.
+            UsageError: the callable or its arguments cannot be sent to a worker; the message names the part of them.
+        """
+        self._connection.check(spec)
+
     def nodes(self) -> list[Node]:
         """The machines of the cluster, ordered by id; those that it can add on demand are not among them."""
         return self._connection.nodes()

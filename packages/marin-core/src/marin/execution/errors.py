@@ -3,7 +3,9 @@
 MarinError
 ├── UsageError
 │   └── PlanError                 also a ValueError: the experiment cannot be planned; nothing has run
+│       └── ReusedPathError       the output there was made from another config
 ├── PreviousTaskFailedError       a step failed earlier and may not run again
+├── MissingOutputError            a step ended without the outputs that it declares
 ├── StepFailed                    the body of one step raised, or its job failed
 └── ExperimentFailed              an ExceptionGroup of StepFailed: everything that failed in one run
 """
@@ -18,8 +20,16 @@ class PlanError(UsageError, ValueError):
     """The steps cannot be planned as they are given; the message names the step and the field."""
 
 
+class ReusedPathError(PlanError):
+    """The output of a step was made from another config, by a reused path or a collision of hashes."""
+
+
 class PreviousTaskFailedError(MarinError):
     """A step failed earlier, and `force_run_failed` is off."""
+
+
+class MissingOutputError(MarinError):
+    """A step ended without the outputs that it declares."""
 
 
 class StepFailed(MarinError):

@@ -2,19 +2,24 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from marin import storage
-from marin.cluster.connect import current_cluster
-from marin.execution.errors import StepFailed
+from marin.execution.attempts import AttemptSettings
+from marin.execution.errors import PlanError, StepFailed
+from marin.execution.experiment_files import ExperimentFiles
 from marin.execution.graph import Graph, Node
-from marin.execution.identity import HASH_LENGTH
+from marin.execution.keeper import LeaseKeeper
+from marin.execution.lease import DEFAULT_LEASE_SECONDS
 from marin.execution.plan import Plan, make_plan
-from marin.execution.records import step_info, write_experiment, write_step_info
+from marin.execution.records import step_info
+from marin.execution.regions import check_plan_regions
 from marin.execution.scheduler import Observer, Outcome, Scheduler
-from marin.execution.status import for_each
+from marin.execution.status_actor import Ownership
+from marin.execution.step_job import check_jobs
 from marin.execution.steps import ExecutorStep, InputName
+from marin.execution.watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +47,8 @@ class Executor:
         description: str | None = None,
         *,
         observer: Observer | None = None,
+        lease_seconds: float = DEFAULT_LEASE_SECONDS,
+        status_actor: Any = None,
     ) -> None:
         """An executor that knows no steps yet.
 
@@ -50,7 +57,15 @@ class Executor:
             executor_info_base_path: where records of runs lie; `<prefix>/experiments` by default.
             description: what the experiment is about, for its record.
             observer: is told what happens while steps run; by default it is logged.
+            lease_seconds: how long this executor may be silent, cut off or paused, before another one on another
+                machine may take over the steps that it runs; at least 1. On this machine its death is noticed at once.
+            status_actor: handle of a hosted `StatusActor`, which other executors tell of this one's steps; optional.
+
+        Raises:
+            PlanError: `lease_seconds` is below 1.
         """
+        if lease_seconds < 1:
+            raise PlanError(f"lease_seconds must be at least 1, got {lease_seconds}")
         self.prefix = storage.absolute(prefix)
         self.executor_info_base_path = executor_info_base_path or storage.join(self.prefix, "experiments")
         self.description = description
@@ -58,6 +73,9 @@ class Executor:
         """The record of the last run; None before the first."""
         self._graph = Graph(self.prefix)
         self._observer: Observer = observer or LogObserver()
+        self._lease_seconds = lease_seconds
+        self._ownership = None if status_actor is None else Ownership(status_actor)
+        self._watch = Watch()
 
     @property
     def steps(self) -> list[ExecutorStep[Any]]:
@@ -87,7 +105,7 @@ class Executor:
     @property
     def hashed_versions(self) -> dict[ExecutorStep[Any], str]:
         """The hex digits that end each default output path."""
-        return {step: node.digest[:HASH_LENGTH] for step, node in self._graph.node_of.items()}
+        return {step: node.path_hash for step, node in self._graph.node_of.items()}
 
     @property
     def output_paths(self) -> dict[ExecutorStep[Any], str]:
@@ -114,16 +132,27 @@ class Executor:
         *,
         run_only: Sequence[str] | None = None,
         force_run_failed: bool = True,
+        adopt: Sequence[str] = (),
+        allow_out_of_region: Sequence[str] = (),
     ) -> Plan:
         """What `run` would do with each step; writes nothing.
 
         Raises:
             PlanError: the steps cannot be planned as they are given.
+            ReusedPathError: an output was made from another config.
             StorageError: a status cannot be read.
         """
         referred = [step.step if isinstance(step, InputName) else step for step in steps]
         targets = [self._graph.add(step) for step in referred if step is not None]
-        return make_plan(self._graph.nodes, targets, run_only=run_only, force_run_failed=force_run_failed)
+        plan = make_plan(
+            self._graph.nodes,
+            targets,
+            run_only=run_only,
+            force_run_failed=force_run_failed,
+            adopt=adopt,
+            watch=self._watch,
+        )
+        return replace(plan, region_overrides=tuple(check_plan_regions(plan.to_run, allow_out_of_region)))
 
     def run(
         self,
@@ -134,6 +163,8 @@ class Executor:
         force_run_failed: bool = True,
         max_concurrent: int | None = None,
         fail_fast: bool = False,
+        adopt: Sequence[str] = (),
+        allow_out_of_region: Sequence[str] = (),
     ) -> dict[ExecutorStep[Any], str]:
         """Run what has not succeeded yet of `steps` and of what they need; the output path of every step.
 
@@ -144,15 +175,24 @@ class Executor:
             force_run_failed: whether steps that failed in an earlier run are run again.
             max_concurrent: steps that run at a time; by default 32 in this process, and jobs without limit.
             fail_fast: start nothing more once a step has failed; otherwise steps that do not need it go on.
+            adopt: regular expressions; steps whose names match take an output that was made from another config.
+            allow_out_of_region: prefixes of URLs that a step may use from another region; it is recorded.
 
         Raises:
             PlanError: the steps cannot be planned as they are given; nothing has run.
+            ReusedPathError: an output was made from another config; nothing has run.
             PreviousTaskFailedError: a step failed earlier and `force_run_failed` is off; nothing has run.
             StorageError: statuses cannot be read, or records cannot be written; nothing has run.
             ClusterError: the cluster that a step's job needs cannot be connected to; nothing has run.
             ExperimentFailed: steps failed; it holds all of them.
         """
-        plan = self.plan(steps, run_only=run_only, force_run_failed=force_run_failed)
+        plan = self.plan(
+            steps,
+            run_only=run_only,
+            force_run_failed=force_run_failed,
+            adopt=adopt,
+            allow_out_of_region=allow_out_of_region,
+        )
         self._observer.planned(plan)
         if not dry_run:
             self.execute(plan, max_concurrent=max_concurrent, fail_fast=fail_fast).outcome.raise_failures()
@@ -164,20 +204,35 @@ class Executor:
         Raises:
             MarinError: as `run`, without `ExperimentFailed`.
         """
-        scheduler = Scheduler(plan, self._observer, max_concurrent=max_concurrent, fail_fast=fail_fast)
         plan.refuse_failed_before()
-        self.executor_info_path = write_experiment(
-            self._graph.nodes,
-            prefix=self.prefix,
-            base_path=self.executor_info_base_path,
-            description=self.description,
+        files = ExperimentFiles(
+            self._graph.nodes, plan, prefix=self.prefix, base=self.executor_info_base_path, description=self.description
         )
+        self.executor_info_path = files.path
+        keeper = LeaseKeeper(self._lease_seconds)
+        settings = AttemptSettings(
+            lease_seconds=self._lease_seconds,
+            keeper=keeper,
+            watch=self._watch,
+            experiment=files.path,
+            ownership=self._ownership,
+        )
+        scheduler = Scheduler(plan, self._observer, settings, max_concurrent=max_concurrent, fail_fast=fail_fast)
         to_run = plan.to_run
-        for_each(write_step_info, to_run, at=[node.output_path for node in to_run])
-        if any(node.step.needs_job for node in to_run):
-            # A cluster that cannot be reached is reported before anything runs, not as the failure of a step.
-            current_cluster()
-        return RunResult(plan=plan, outcome=scheduler.run())
+        if not to_run:
+            files.write_if_missing()
+            return RunResult(plan=plan, outcome=Outcome())
+        check_jobs(to_run, self._lease_seconds)
+        files.write()
+        for node in to_run:
+            if node.step.override_output_path is not None:
+                # Other outputs lie beside the record, which could be written.
+                storage.make_directory(node.output_path)
+        try:
+            return RunResult(plan=plan, outcome=scheduler.run())
+        finally:
+            keeper.close()
+            files.write_end(scheduler.outcome)
 
 
 class LogObserver:
@@ -193,6 +248,14 @@ class LogObserver:
 
     def step_progress(self, node: Node, done: int, total: int | None, unit: str) -> None:
         """Log nothing: progress comes too often for a log."""
+
+    def step_waits(self, node: Node, owner: str) -> None:
+        """Log who runs the step."""
+        logger.info("step %s is waited for: %s runs it", node.name, owner)
+
+    def step_reused(self, node: Node) -> None:
+        """Log that another process has brought the step to its result."""
+        logger.info("step %s has been run by another process", node.name)
 
     def step_succeeded(self, node: Node, seconds: float) -> None:
         """Log that a step has succeeded."""

@@ -17,6 +17,8 @@ from marin.cli.output import print_json
 from marin.cluster.connect import connect, use_cluster
 from marin.errors import INTERRUPTED, MarinError
 from marin.execution.experiment import Executor, RunResult
+from marin.execution.explain import explain
+from marin.execution.lease import DEFAULT_LEASE_SECONDS
 from marin.execution.plan import Plan
 from marin.execution.report import (
     Report,
@@ -54,6 +56,12 @@ class ExecutorMainConfig:
     """Steps that run at a time; by default 32 in this process, and jobs without limit."""
     fail_fast: bool = False
     """Start nothing more once a step has failed."""
+    adopt: Sequence[str] = ()
+    """Regular expressions; steps whose names match take an output that was made from another config."""
+    allow_out_of_region: Sequence[str] = ()
+    """Prefixes of URLs that a step may use from another region; it is recorded."""
+    lease_seconds: float = DEFAULT_LEASE_SECONDS
+    """How long this run may be silent before another one on another machine takes over its steps."""
     cluster: str | None = None
     """Address of the cluster, such as `iris-local`; by default the current one."""
     json: bool = False
@@ -128,14 +136,26 @@ def _main(
 ) -> None:
     started = time.monotonic()
     report = make_report()
-    executor = Executor(config.prefix or default_prefix(), config.executor_info_base_path, description, observer=report)
-    plan = executor.plan(steps, run_only=config.run_only, force_run_failed=config.force_run_failed)
+    executor = Executor(
+        config.prefix or default_prefix(),
+        config.executor_info_base_path,
+        description,
+        observer=report,
+        lease_seconds=config.lease_seconds,
+    )
+    plan = executor.plan(
+        steps,
+        run_only=config.run_only,
+        force_run_failed=config.force_run_failed,
+        adopt=config.adopt,
+        allow_out_of_region=config.allow_out_of_region,
+    )
     captured = _capture.get()
     if captured is not None:
-        captured.plans.append(plan)
+        captured.plans.append(explain(plan))
         captured.configs.append(config)
     elif config.dry_run:
-        _print_dry_run(plan, config)
+        _print_dry_run(explain(plan), config)
     else:
         result = _execute(executor, plan, report, config, max_concurrent or config.max_concurrent)
         _print_result(result, executor, config, seconds=time.monotonic() - started)
@@ -203,6 +223,21 @@ def _flag(name: str, *, default: bool, help_text: str) -> Any:
 )
 @click.option("--max_concurrent", "--max-concurrent", type=click.IntRange(min=1), help="Steps that run at a time.")
 @_flag("fail_fast", default=False, help_text="Start nothing more once a step has failed.")
+@click.option("--adopt", multiple=True, metavar="REGEX", help="Take outputs of these steps made from another config.")
+@click.option(
+    "--allow_out_of_region",
+    "--allow-out-of-region",
+    multiple=True,
+    metavar="PREFIX",
+    help="Let steps use URLs below PREFIX from another region; it is recorded.",
+)
+@click.option(
+    "--lease_seconds",
+    "--lease-seconds",
+    type=click.FloatRange(min=1),
+    default=DEFAULT_LEASE_SECONDS,
+    help="Silence after which another machine may take over the steps of this run.",
+)
 @click.option("--cluster", metavar="URL", help="Where jobs run: local, iris-local, iris://HOST:PORT.")
 @_flag("json", default=False, help_text="Print the plan or the result as JSON.")
 def _command_line(run_only: tuple[str, ...], **options: Any) -> ExecutorMainConfig:

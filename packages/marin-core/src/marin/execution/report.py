@@ -15,7 +15,7 @@ from marin.execution.attempts import TRACEBACK_FILE
 from marin.execution.errors import StepFailed
 from marin.execution.experiment import RunResult
 from marin.execution.graph import Node
-from marin.execution.plan import Plan, PlanState
+from marin.execution.plan import Plan, PlannedStep, PlanState
 from marin.execution.scheduler import Observer
 
 if TYPE_CHECKING:
@@ -72,9 +72,17 @@ class LineReport:
             self._last_progress[node] = now
             _line(f"       {node.name}: {_amount(done, total, unit)}")
 
+    def step_waits(self, node: Node, owner: str) -> None:
+        """Name the step and who runs it."""
+        _line(f"wait   {node.name}: {_waits_for(owner)}")
+
     def step_succeeded(self, node: Node, seconds: float) -> None:
         """Name the step and how long it took."""
         _line(f"done   {node.name} in {seconds:.1f} s")
+
+    def step_reused(self, node: Node) -> None:
+        """Name the step."""
+        _line(f"done   {node.name} by another run")
 
     def step_failed(self, node: Node, error: StepFailed, seconds: float) -> None:
         """Name the step and its error; the details come at the end."""
@@ -117,9 +125,17 @@ class LiveReport:
         if bar is not None:
             self._bar().update(bar, completed=done, total=total, amount=_amount(done, total, unit))
 
+    def step_waits(self, node: Node, owner: str) -> None:
+        """Say beside the step's bar who runs it."""
+        self._bar().update(self._bars[node], amount=_waits_for(owner))
+
     def step_succeeded(self, node: Node, seconds: float) -> None:
         """Take the step's bar away and say how long it took."""
         self._end(node, f"done   {node.name} in {seconds:.1f} s")
+
+    def step_reused(self, node: Node) -> None:
+        """Take the step's bar away."""
+        self._end(node, f"done   {node.name} by another run")
 
     def step_failed(self, node: Node, error: StepFailed, seconds: float) -> None:
         """Take the step's bar away and name its error; the details come at the end."""
@@ -152,6 +168,7 @@ def summary(result: RunResult, seconds: float) -> str:
     outcome = result.outcome
     counts = {
         "run": len(outcome.succeeded),
+        "run by others": len(outcome.reused),
         "failed": len(outcome.failed),
         "not run because of failures": len(outcome.blocked),
         "not started": len(outcome.not_started),
@@ -187,11 +204,13 @@ def _step_json(result: RunResult, node: Node, state: PlanState) -> dict[str, Any
     value: dict[str, Any] = {"step": node.name, "state": state.value, "output_path": node.output_path}
     if node in outcome.succeeded:
         return {**value, "seconds": round(outcome.succeeded[node], 3)}
+    if node in outcome.reused:
+        return {**value, "state": "run-by-others"}
     if node in outcome.failed:
         return {**value, "state": "failed", "error": outcome.failed[node].failure.summary()}
     if node in outcome.blocked:
         return {**value, "state": "blocked", "error": f"needs {outcome.blocked[node].name}, which failed"}
-    if state == PlanState.RUN:
+    if state in (PlanState.RUN, PlanState.WAIT):
         return {**value, "state": "not-started"}
     return value
 
@@ -200,8 +219,12 @@ def print_plan(plan: Plan) -> None:
     """Print what a run would do, as a table on standard output."""
     print_table(
         ["step", "state", "reason", "output path"],
-        [(step.node.name, step.state.value, step.reason, shown_path(step.node.output_path)) for step in plan.steps],
+        [(step.node.name, step.state.value, _why(step), shown_path(step.node.output_path)) for step in plan.steps],
     )
+
+
+def _why(step: PlannedStep) -> str:
+    return f"{step.reason}; {'; '.join(step.changes)}" if step.changes else step.reason
 
 
 def shown_path(path: str) -> str:
@@ -223,6 +246,10 @@ def _progress_bars() -> "Progress":
 
 def _line(text: str) -> None:
     click.echo(text, err=True)
+
+
+def _waits_for(owner: str) -> str:
+    return f"{owner} runs it" if owner else "its lease was lost; it runs again if nobody else has taken it"
 
 
 def _amount(done: int, total: int | None, unit: str) -> str:

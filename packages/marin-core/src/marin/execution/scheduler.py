@@ -1,18 +1,25 @@
-"""Runs a plan: a step starts the moment its last dependency has succeeded. Nothing here polls."""
+"""Runs a plan: a step starts the moment its last dependency has succeeded. Nothing here polls.
+
+Only what other processes run has to be looked at again and again, which `waiting` does in a thread of its own.
+"""
 
 import logging
 import queue
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from marin import storage
-from marin.execution.attempts import Attempt
+from marin.execution.attempts import Attempt, AttemptSettings, Ending
 from marin.execution.errors import ExperimentFailed, PlanError, StepFailed
+from marin.execution.failures import Failure
 from marin.execution.graph import Node
 from marin.execution.plan import Plan
-from marin.execution.status import StepStatus, write_status
+from marin.execution.status import StatusEvent, StatusLog, StepStatus, for_each, read_log, write_event
+from marin.execution.threads import DaemonThreads
+from marin.execution.waiting import WaitingRoom
+from marin.storage.conditional import ConflictError
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +42,16 @@ class Observer(Protocol):
         """A running step has reported progress."""
         ...
 
+    def step_waits(self, node: Node, owner: str) -> None:
+        """A step is not run here, because `owner` runs it; its end is waited for."""
+        ...
+
     def step_succeeded(self, node: Node, seconds: float) -> None:
         """A step has succeeded."""
+        ...
+
+    def step_reused(self, node: Node) -> None:
+        """A step was to run, and another process has brought it to its result."""
         ...
 
     def step_failed(self, node: Node, error: StepFailed, seconds: float) -> None:
@@ -50,6 +65,8 @@ class Outcome:
 
     succeeded: dict[Node, float] = field(default_factory=dict[Node, float])
     """Steps that ran, with their seconds."""
+    reused: list[Node] = field(default_factory=list[Node])
+    """Steps that another process has run meanwhile."""
     failed: dict[Node, StepFailed] = field(default_factory=dict[Node, StepFailed])
     """Steps that failed, in that order."""
     blocked: dict[Node, Node] = field(default_factory=dict[Node, Node])
@@ -70,13 +87,20 @@ class Scheduler:
     """Runs the steps of one plan."""
 
     def __init__(
-        self, plan: Plan, observer: Observer, *, max_concurrent: int | None = None, fail_fast: bool = False
+        self,
+        plan: Plan,
+        observer: Observer,
+        settings: AttemptSettings,
+        *,
+        max_concurrent: int | None = None,
+        fail_fast: bool = False,
     ) -> None:
         """A scheduler that has started nothing.
 
         Args:
             plan: what runs.
             observer: is told of everything that happens.
+            settings: what the attempts share.
             max_concurrent: steps that run at a time; None: `DEFAULT_THREADS` in this process, jobs without limit.
             fail_fast: start nothing more once a step has failed; those that run are waited for.
 
@@ -86,11 +110,19 @@ class Scheduler:
         if max_concurrent is not None and max_concurrent < 1:
             raise PlanError(f"max_concurrent must be at least 1, got {max_concurrent}")
         self._observer = observer
+        self._settings = settings
         self._max_concurrent = max_concurrent
         self._fail_fast = fail_fast
-        self._outcome = Outcome()
-        self._ended: queue.SimpleQueue[Attempt] = queue.SimpleQueue()
+        self.outcome = Outcome()
+        """What the run has done so far."""
+        self._events: queue.SimpleQueue[Attempt | tuple[Node, StatusLog]] = queue.SimpleQueue()
+        self._threads = DaemonThreads()
+        self._waiting = WaitingRoom(settings.watch, lambda node, log: self._events.put((node, log)), settings.ownership)
         self._running: dict[Node, Attempt] = {}
+        self._running_here = 0
+        self._held: set[Node] = set()
+        self._planned = {step.node: step.log for step in plan.steps}
+        self._latest: dict[Node, StatusLog] = {}
         to_run = plan.to_run
         chosen = set(to_run)
         self._waits_for = {node: sum(dependency in chosen for dependency in node.dependencies) for node in to_run}
@@ -112,17 +144,35 @@ class Scheduler:
             if not count:
                 self._make_ready(node)
         try:
-            while True:
-                for node in self._startable():
-                    self._start(node)
-                if not self._running:
-                    break
-                self._finish(self._ended.get())
+            self._loop()
         except KeyboardInterrupt:
-            self._cancel()
+            for attempt in self._running.values():
+                attempt.cancel()
             raise
-        self._outcome.not_started = [*self._ready_jobs, *self._ready_threads, *self._never_ready()]
-        return self._outcome
+        finally:
+            self._waiting.close()
+            self._threads.close()
+        self.outcome.not_started = [*self._ready_jobs, *self._ready_threads, *self._never_ready()]
+        return self.outcome
+
+    def _loop(self) -> None:
+        while True:
+            for node in self._startable():
+                self._start(node)
+            if not self._running and (self._is_stopping or not self._held):
+                return
+            event = self._events.get()
+            if isinstance(event, Attempt):
+                self._finish(event)
+            else:
+                node, log = event
+                self._held.discard(node)
+                self._latest[node] = log
+                self._make_ready(node)
+
+    @property
+    def _is_stopping(self) -> bool:
+        return self._fail_fast and bool(self.outcome.failed)
 
     def _make_ready(self, node: Node) -> None:
         (self._ready_jobs if node.step.needs_job else self._ready_threads).append(node)
@@ -133,38 +183,57 @@ class Scheduler:
                 yield ready.popleft()
 
     def _has_room_for(self, node: Node) -> bool:
-        if self._fail_fast and self._outcome.failed:
+        if self._is_stopping:
             return False
         if self._max_concurrent is not None:
             return len(self._running) < self._max_concurrent
-        return node.step.needs_job or sum(not other.step.needs_job for other in self._running) < DEFAULT_THREADS
+        return node.step.needs_job or self._running_here < DEFAULT_THREADS
 
     def _start(self, node: Node) -> None:
         def on_progress(done: int, total: int | None, unit: str) -> None:
             self._observer.step_progress(node, done, total, unit)
 
-        self._observer.step_started(node)
-        attempt = Attempt(node, on_progress=on_progress, on_end=self._ended.put)
+        log = self._latest.pop(node, None)
+        if log is None:
+            self._observer.step_started(node)
+        attempt = Attempt(node, self._planned[node], self._settings, on_progress=on_progress, log=log)
         self._running[node] = attempt
-        attempt.start()
+        self._running_here += not node.step.needs_job
+        self._threads.submit(lambda: self._events.put(attempt.run()))
 
     def _finish(self, attempt: Attempt) -> None:
         node = attempt.node
         del self._running[node]
-        if attempt.interrupted:
+        self._running_here -= not node.step.needs_job
+        if attempt.ending is Ending.INTERRUPTED:
             raise KeyboardInterrupt
-        if attempt.failure is not None:
-            blocked = self._block_dependents(node, f"needs step {node.name}, which failed: {attempt.failure.summary()}")
-            error = StepFailed(node.name, node.output_path, attempt.failure, [dependent.name for dependent in blocked])
-            self._outcome.failed[node] = error
-            self._observer.step_failed(node, error, attempt.seconds)
-            return
-        self._outcome.succeeded[node] = attempt.seconds
-        self._observer.step_succeeded(node, attempt.seconds)
+        if attempt.ending is Ending.FAILED:
+            assert attempt.failure is not None
+            self._fail(node, attempt.failure, attempt.seconds)
+        elif attempt.ending in (Ending.HELD, Ending.LOST):
+            self._held.add(node)
+            self._waiting.add(node)
+            self._observer.step_waits(node, attempt.owner)
+        else:
+            self._succeed(node, attempt)
+
+    def _succeed(self, node: Node, attempt: Attempt) -> None:
+        if attempt.ending is Ending.ELSEWHERE:
+            self.outcome.reused.append(node)
+            self._observer.step_reused(node)
+        else:
+            self.outcome.succeeded[node] = attempt.seconds
+            self._observer.step_succeeded(node, attempt.seconds)
         for dependent in self._dependents[node]:
             self._waits_for[dependent] -= 1
             if not self._waits_for[dependent]:
                 self._make_ready(dependent)
+
+    def _fail(self, node: Node, failure: Failure, seconds: float) -> None:
+        blocked = self._block_dependents(node, f"needs step {node.name}, which failed: {failure.summary()}")
+        error = StepFailed(node.name, node.output_path, failure, [dependent.name for dependent in blocked])
+        self.outcome.failed[node] = error
+        self._observer.step_failed(node, error, seconds)
 
     def _block_dependents(self, root: Node, message: str) -> list[Node]:
         """Record the failure of `root` in every step that needs it, directly or not; the newly blocked steps."""
@@ -172,26 +241,31 @@ class Scheduler:
         stack = [root]
         while stack:
             for dependent in self._dependents[stack.pop()]:
-                if dependent in self._outcome.blocked:
+                if dependent in self.outcome.blocked:
                     continue
-                self._outcome.blocked[dependent] = root
+                self.outcome.blocked[dependent] = root
                 blocked.append(dependent)
                 stack.append(dependent)
-        for dependent in blocked:
-            try:
-                write_status(dependent.output_path, StepStatus.DEP_FAILED, message)
-            except storage.StorageError as error:
-                # Without the mark the step still counts as not run, which it has not.
-                logger.warning("step %s could not be marked as blocked: %s", dependent.name, error)
+        event = StatusEvent.now(StepStatus.DEP_FAILED, message=message)
+        for_each(
+            lambda dependent: self._mark_blocked(dependent, event),
+            blocked,
+            at=[dependent.output_path for dependent in blocked],
+        )
         return blocked
 
-    def _never_ready(self) -> list[Node]:
-        ended = self._outcome.succeeded.keys() | self._outcome.failed.keys() | self._outcome.blocked.keys()
-        return [node for node, count in self._waits_for.items() if count and node not in ended]
+    def _mark_blocked(self, node: Node, event: StatusEvent) -> None:
+        try:
+            log = read_log(node.output_path)
+            if log.status != StepStatus.SUCCESS and self._settings.watch.owner(node.output_path, log) is None:
+                write_event(node.output_path, log, replace(event, version=node.digest, epoch=log.epoch or None))
+        except ConflictError:
+            logger.info("step %s is not marked as blocked: another process has begun to run it", node.name)
+        except storage.StorageError as error:
+            # Without the mark the step still counts as not run, which it has not.
+            logger.warning("step %s could not be marked as blocked: %s", node.name, error)
 
-    def _cancel(self) -> None:
-        for node, attempt in self._running.items():
-            try:
-                attempt.cancel()
-            except storage.StorageError as error:
-                logger.warning("step %s could not be marked as cancelled: %s", node.name, error)
+    def _never_ready(self) -> list[Node]:
+        outcome = self.outcome
+        ended = {*outcome.succeeded, *outcome.reused, *outcome.failed, *outcome.blocked}
+        return [node for node, count in self._waits_for.items() if (count or node in self._held) and node not in ended]

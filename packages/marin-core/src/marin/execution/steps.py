@@ -1,6 +1,7 @@
 """Steps of an experiment, and the placeholders that their configs hold until the executor knows the paths."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,21 @@ class ExecutorStep[ConfigT]:
     """What the step's job asks of the cluster; None runs the step in a thread of this process."""
     env_vars: dict[str, str] | None = None
     """Environment variables of the step's job."""
+    outputs: Sequence[str] = ()
+    """Files, folders or patterns below the output that must be there when the step has succeeded, and on every hit."""
+    staged: bool = False
+    """Whether the step writes into a folder of its own attempt, whose content is moved to the output in the end."""
+    max_retries_failure: int = 0
+    """How often the body is tried again after it failed, before the step counts as failed."""
+    max_retries_preemption: int = 100
+    """How often the step's job is run again after its machine was taken away."""
+
+    def __post_init__(self) -> None:
+        if self.max_retries_failure < 0 or self.max_retries_preemption < 0:
+            raise PlanError(f"step {self.name}: retries must not be negative")
+        for output in self.outputs:
+            if not output or output.startswith("/") or ".." in output.split("/"):
+                raise PlanError(f"step {self.name}: the output {output!r} must be a path below the step's output")
 
     def cd(self, name: str) -> "InputName":
         """The file or folder `name` in the output of this step."""
@@ -159,20 +175,25 @@ def _unwrap(value: Any) -> Any:
     return map_children(value, _unwrap)
 
 
+ATOM_TYPES = frozenset({str, int, float, bool, type(None)})
+"""Types of which most values in configs are, and which hold nothing to look into."""
+
+
+@functools.lru_cache(maxsize=4096)
+def field_names(kind: type[Any]) -> tuple[str, ...] | None:
+    """The names of the fields of the dataclass `kind`, in their order; None where it is none."""
+    return tuple(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else None
+
+
 def map_children(value: Any, change: Callable[[Any], Any]) -> Any:
     """`value` with `change` applied to what it directly holds; the same object where nothing changed.
 
     Looks into dataclasses, dicts, lists, tuples, named tuples and sets. Fields that a dataclass computes itself
     (`init=False`) are computed again by the copy.
     """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        changes: dict[str, Any] = {}
-        for field in dataclasses.fields(value):
-            old = getattr(value, field.name)
-            new = change(old)
-            if new is not old and field.init:
-                changes[field.name] = new
-        return dataclasses.replace(value, **changes) if changes else value
+    names = field_names(value.__class__)
+    if names is not None:
+        return _map_fields(value, names, change)
     if isinstance(value, dict):
         items = cast("dict[Any, Any]", value)
         changed = {key: change(item) for key, item in items.items()}
@@ -185,6 +206,23 @@ def map_children(value: Any, change: Callable[[Any], Any]) -> Any:
         kind = cast("Any", type(cast("Any", value)))
         return kind(*new_elements) if hasattr(kind, "_fields") else kind(new_elements)
     return value
+
+
+def _map_fields(value: Any, names: tuple[str, ...], change: Callable[[Any], Any]) -> Any:
+    changes: dict[str, Any] = {}
+    for name in names:
+        old = getattr(value, name)
+        if type(old) in ATOM_TYPES:
+            continue
+        new = change(old)
+        if new is not old and name not in _computed_fields(value.__class__):
+            changes[name] = new
+    return dataclasses.replace(value, **changes) if changes else value
+
+
+@functools.lru_cache(maxsize=4096)
+def _computed_fields(kind: Any) -> frozenset[str]:
+    return frozenset(field.name for field in dataclasses.fields(kind) if not field.init)
 
 
 def output_path_of(step: ExecutorStep[Any], name: str | None = None) -> InputName:

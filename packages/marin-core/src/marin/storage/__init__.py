@@ -14,6 +14,7 @@ import uuid
 import zlib
 from collections.abc import Generator, Iterable
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import IO, Any, Protocol, cast
 
 from fsspec.core import has_magic, url_to_fs  # pyright: ignore[reportUnknownVariableType]  # fsspec ships no types
@@ -53,8 +54,16 @@ class FileSystem(Protocol):
         """Make a folder and its parents."""
         ...
 
-    def mv(self, path1: str, path2: str) -> None:
-        """Rename a file."""
+    def ls(self, path: str, detail: bool = True) -> list[Any]:
+        """What is in a folder: paths, or with `detail` dicts about them."""
+        ...
+
+    def mv(self, path1: str, path2: str, recursive: bool = False) -> None:
+        """Rename a file, or a tree."""
+        ...
+
+    def modified(self, path: str) -> datetime:
+        """When a file was last written."""
         ...
 
     def rm(self, path: str, recursive: bool = False) -> None:
@@ -70,6 +79,11 @@ def scheme(path: str) -> str:
     """The URL scheme of `path`, `file` where there is none."""
     head, separator, _ = path.partition("://")
     return head if separator else "file"
+
+
+def is_local(path: str) -> bool:
+    """Whether `path` is on a disk of this machine, or mounted like one."""
+    return "://" not in path or scheme(path) in ("file", "local")
 
 
 def filesystem(path: str) -> tuple[FileSystem, str]:
@@ -106,8 +120,20 @@ def absolute(path: str) -> str:
 def exists(path: str) -> bool:
     """Whether a file or folder is at `path`."""
     fs, native = filesystem(path)
-    with _explained(path, "look up"):
+    with explained(path, "look up"):
         return bool(fs.exists(native))
+
+
+def modified(path: str) -> float | None:
+    """When the file at `path` was last written, in seconds since 1970; None where no file is there."""
+    fs, native = filesystem(path)
+    try:
+        with explained(path, "look up"):
+            return fs.modified(native).timestamp()
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
 
 
 def make_directory(path: str) -> None:
@@ -117,15 +143,50 @@ def make_directory(path: str) -> None:
         StorageError: the folder cannot be made (read-only, a file is in the way).
     """
     fs, native = filesystem(path)
-    with _explained(path, "create the folder"):
+    with explained(path, "create the folder"):
         fs.makedirs(native, exist_ok=True)
 
 
 def remove(path: str) -> None:
     """Remove the file or folder tree at `path`; a no-op where nothing is there."""
     fs, native = filesystem(path)
-    with _explained(path, "remove"), contextlib.suppress(FileNotFoundError):
+    with explained(path, "remove"), contextlib.suppress(FileNotFoundError):
         fs.rm(native, recursive=True)
+
+
+def children(path: str) -> list[str]:
+    """Names of the files and folders in the folder `path`, sorted; none where it does not exist."""
+    fs, native = filesystem(path)
+    try:
+        with explained(path, "list"):
+            return sorted(str(child).rstrip("/").rsplit("/", 1)[-1] for child in fs.ls(native, detail=False))
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return []
+        raise
+
+
+def matches(pattern: str) -> bool:
+    """Whether a file or folder is at `pattern`, a path or a glob."""
+    fs, native = filesystem(pattern)
+    with explained(pattern, "look up"):
+        return bool(fs.glob(native)) if has_magic(native) else bool(fs.exists(native))
+
+
+def move_children(source: str, target: str) -> None:
+    """Move everything in the folder `source` into the folder `target`, in place of what has the same name there.
+
+    Local entries are renamed one by one, each whole; on object stores files are copied and then removed.
+
+    Raises:
+        StorageError: something cannot be moved; what was moved before it stays in `target`.
+    """
+    fs, native = filesystem(source)
+    _, native_target = filesystem(target)
+    for name in children(source):
+        remove(join(target, name))
+        with explained(join(target, name), "write"):
+            fs.mv(join(native, name), join(native_target, name), recursive=True)
 
 
 def expand(patterns: str | Iterable[str]) -> list[str]:
@@ -137,7 +198,7 @@ def expand(patterns: str | Iterable[str]) -> list[str]:
     found: set[str] = set()
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         fs, native = filesystem(pattern)
-        with _explained(pattern, "list"):
+        with explained(pattern, "list"):
             matches = fs.glob(native) if has_magic(native) else [native]
             files = [match for match in matches if fs.isfile(match)]
         found.update(_with_scheme(pattern, str(match)) for match in files if not _is_hidden(str(match), native))
@@ -165,7 +226,7 @@ def open_read(path: str) -> Generator[IO[bytes]]:
         DamagedFileError: in the block, where the compressed data are cut short or damaged.
     """
     fs, native = filesystem(path)
-    with _explained(path, "read"):
+    with explained(path, "read"):
         if not native.endswith(".zst"):
             with fs.open(native, "rb", compression="infer") as stream:
                 yield stream
@@ -187,7 +248,7 @@ def open_atomic(path: str) -> Generator[IO[bytes]]:
         StorageError: the file cannot be written.
     """
     fs, native = filesystem(path)
-    with _explained(path, "write"):
+    with explained(path, "write"):
         fs.makedirs(native.rsplit("/", 1)[0], exist_ok=True)
         with _renamed_into_place(path, fs, native) as temporary:
             if not native.endswith(".gz"):
@@ -268,7 +329,8 @@ def write_json(path: str, value: Any) -> None:
 
 
 @contextlib.contextmanager
-def _explained(path: str, action: str) -> Generator[None]:
+def explained(path: str, action: str) -> Generator[None]:
+    """Within the block, what the storage says against `action` on `path` becomes a `StorageError` that names both."""
     try:
         yield
     except FileNotFoundError as error:

@@ -60,7 +60,7 @@ def test_a_request_that_no_machine_can_hold_is_refused_with_the_reason(cluster: 
 
 
 def test_an_argument_that_cannot_be_sent_is_named(cluster: Cluster):
-    with pytest.raises(UsageError, match=r"job job: its callable or an argument cannot be sent.*lock"):
+    with pytest.raises(UsageError, match=r"job job: argument 0 \(lock\) cannot be sent to a worker: cannot pickle"):
         cluster.submit(job(print, threading.Lock()))
 
 

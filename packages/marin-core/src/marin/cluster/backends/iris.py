@@ -31,7 +31,7 @@ from iris.resources.state import TaskState
 
 from marin.cluster.backend import ClusterConnection, ClusterUrl, refuse_packages
 from marin.cluster.backends.task_main import END_OF_OUTPUT, run_command, run_task
-from marin.cluster.code_transport import ship_local_modules
+from marin.cluster.code_transport import check_can_be_sent, ship_local_modules
 from marin.cluster.errors import (
     ClusterError,
     ClusterUnreachableError,
@@ -191,10 +191,16 @@ class _IrisConnection:
         except ConnectError as error:
             raise _submission_error(spec, error) from error
         except (TypeError, AttributeError, pickle.PicklingError) as error:
-            raise UsageError(
-                f"job {spec.name}: its callable or an argument cannot be sent to a worker: {error}"
-            ) from error
+            self.check(spec)  # names the part that is to blame
+            raise UsageError(f"job {spec.name}: it cannot be sent to a worker: {error}") from error
         return _IrisJobHandle(self._iris.job(JobName.from_wire(submitted.job_id)))
+
+    def check(self, spec: JobSpec) -> None:
+        _task_environment(spec)
+        body = spec.entrypoint.callable_entrypoint
+        if body is not None:
+            arguments = {f"argument {index}": value for index, value in enumerate(body.args)} | dict(body.kwargs)
+            check_can_be_sent(body.callable, arguments, f"job {spec.name}")
 
     def nodes(self) -> list[Node]:
         return sorted((_node(worker) for worker in self._iris.list_workers()), key=lambda node: node.id)

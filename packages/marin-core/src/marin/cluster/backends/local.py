@@ -61,13 +61,18 @@ class _LocalConnection:
     def submit(self, spec: JobSpec) -> JobHandle:
         if self._closed:
             raise ClusterError(f"job {spec.name}: the connection to the cluster is closed")
-        _refuse_what_threads_cannot_do(spec)
+        self.check(spec)
+        if spec.resources.accelerator is not None:
+            logger.info("job %s asks for %s, which is not checked here", spec.name, spec.resources.accelerator)
         job = _LocalJob(spec)
         for index in range(spec.replicas):
             replica = Replica(index=index, count=spec.replicas)
             run = contextvars.copy_context().run
             threading.Thread(target=run, args=(job.run_replica, replica), name=job.id, daemon=True).start()
         return job
+
+    def check(self, spec: JobSpec) -> None:
+        _refuse_what_threads_cannot_do(spec)
 
     def nodes(self) -> list[Node]:
         return [this_machine()]
@@ -88,8 +93,6 @@ def _refuse_what_threads_cannot_do(spec: JobSpec) -> None:
             "end runs callables as threads of this process, which share one environment: set them before the start, "
             "or use iris-local"
         )
-    if spec.resources.accelerator is not None:
-        logger.info("job %s asks for %s; the local back end does not check it", spec.name, spec.resources.accelerator)
 
 
 class _LocalJob:
