@@ -73,13 +73,9 @@ def check_can_be_sent(function: Any, arguments: Mapping[str, Any], what: str) ->
     error = _pickling_error((function, dict(arguments)))
     if error is None:
         return
-    for name, value in arguments.items():
-        place = _culprit(value, name)
-        if place is not None:
-            raise UsageError(f"{what}: {place} cannot be sent to a worker: {_pickling_error(value)}") from error
-    variable = next((name for name, value in _used_variables(function) if _pickling_error(value) is not None), None)
-    named = f"the variable {variable!r} that {_name(function)} uses" if variable else _name(function)
-    raise UsageError(f"{what}: {named} cannot be sent to a worker: {error}") from error
+    parts = {_name(function): function, **arguments}
+    culprit = next((found for name, part in parts.items() if (found := _culprit(part, name, ())) is not None), what)
+    raise UsageError(f"{what}: {culprit} cannot be sent to a worker: {error}") from error
 
 
 def _pickling_error(value: Any) -> Exception | None:
@@ -90,12 +86,18 @@ def _pickling_error(value: Any) -> Exception | None:
     return None
 
 
-def _culprit(value: Any, place: str) -> str | None:
-    """Dotted place of the innermost part of `value` that cannot be pickled; None if it can be."""
-    if _pickling_error(value) is None:
+def _culprit(value: Any, place: str, outside: tuple[Any, ...]) -> str | None:
+    """Where the innermost part of `value` is that cannot be pickled; None if it can be.
+
+    Args:
+        value: what is looked into.
+        place: what messages call it.
+        outside: what `value` was found in, so that what holds itself ends.
+    """
+    if any(value is other for other in outside) or _pickling_error(value) is None:
         return None
-    for name, child in _parts(value):
-        found = _culprit(child, f"{place}{name}")
+    for name, part in _parts(value):
+        found = _culprit(part, f"{place}{name}", (*outside, value))
         if found is not None:
             return found
     return f"{place} ({type(value).__name__})"
@@ -108,7 +110,7 @@ def _parts(value: Any) -> list[tuple[str, Any]]:
         return [(f"[{key!r}]", item) for key, item in cast("dict[Any, Any]", value).items()]
     if isinstance(value, list | tuple):
         return [(f"[{index}]", item) for index, item in enumerate(cast("list[Any]", value))]
-    return []
+    return [(f", the variable {name!r} that {_name(value)} uses", part) for name, part in _used_variables(value)]
 
 
 def _used_variables(function: Any) -> list[tuple[str, Any]]:

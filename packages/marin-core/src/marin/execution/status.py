@@ -114,12 +114,13 @@ _OWN_FIELDS = tuple(name for name in _FIELDS[4:] if name != "holders")
 class StatusLog:
     """What the status file of a step said when it was read. Of a cached step only the last line is ever looked at."""
 
-    __slots__ = ("_data", "_last", "file_version", "status")
+    __slots__ = ("_data", "_event", "_last", "file_version", "status")
 
     def __init__(self, data: bytes = b"", file_version: str | None = None) -> None:
         """The log in `data`; without it that of a step without a file."""
         self._data = data
         self._last = _parse_last(data)
+        self._event: StatusEvent | None = None
         self.file_version = file_version
         """For conditional writes; None where there is no file."""
         self.status: StepStatus | None = None if self._last is None else _STATUSES[self._last["status"]]
@@ -128,7 +129,9 @@ class StatusLog:
     @property
     def last(self) -> StatusEvent | None:
         """The last event; None where there is none, or what is there is no event."""
-        return None if self._last is None else StatusEvent.from_json(self._last)
+        if self._event is None and self._last is not None:
+            self._event = StatusEvent.from_json(self._last)
+        return self._event
 
     @property
     def is_unreadable(self) -> bool:

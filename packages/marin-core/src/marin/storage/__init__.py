@@ -249,7 +249,9 @@ def open_atomic(path: str) -> Generator[IO[bytes]]:
     """
     fs, native = filesystem(path)
     with explained(path, "write"):
-        fs.makedirs(native.rsplit("/", 1)[0], exist_ok=True)
+        parent = native.rsplit("/", 1)[0]
+        if not (is_local(path) and os.path.isdir(parent)):
+            fs.makedirs(parent, exist_ok=True)
         with _renamed_into_place(path, fs, native) as temporary:
             if not native.endswith(".gz"):
                 with fs.open(temporary, "wb", compression=_codec(native)) as stream:
@@ -324,8 +326,26 @@ def read_json(path: str) -> Any:
 
 
 def write_json(path: str, value: Any) -> None:
-    """Write `value` to `path` as indented JSON, whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Write `value` to `path` as JSON, whole or not at all; its parts have lines of their own, two levels deep."""
+    write_text(path, _json_lines(value, levels=2, indent="") + "\n")
+
+
+def _json_lines(value: Any, *, levels: int, indent: str) -> str:
+    # Python's own indentation takes ten times as long, and puts every number of a list on a line.
+    inner = f"{indent}  "
+    if levels and isinstance(value, dict) and value:
+        items = cast("dict[Any, Any]", value).items()
+        lines = [f"{_json_key(key)}: {_json_lines(item, levels=levels - 1, indent=inner)}" for key, item in items]
+        return f"{{\n{inner}" + f",\n{inner}".join(lines) + f"\n{indent}}}"
+    if levels and isinstance(value, list | tuple) and any(isinstance(item, dict) for item in cast("list[Any]", value)):
+        lines = [_json_lines(item, levels=levels - 1, indent=inner) for item in cast("list[Any]", value)]
+        return f"[\n{inner}" + f",\n{inner}".join(lines) + f"\n{indent}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _json_key(key: Any) -> str:
+    """`key` as JSON writes it, which turns numbers, booleans and None into strings."""
+    return json.dumps({key: 0}, ensure_ascii=False)[1:-4]
 
 
 @contextlib.contextmanager

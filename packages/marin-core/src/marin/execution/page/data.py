@@ -1,6 +1,6 @@
 """What the page of an experiment shows, as data.
 
-`PageData.to_json` is what the page reads: it is embedded in the static page, and served as `/data.json` by the live one.
+`PageData.to_json` is what the page reads: the static page has it inside, the live one asks its server for `/data.json`.
 """
 
 import dataclasses

@@ -106,16 +106,19 @@ class PageSite:
         self._data: PageData | None = None
         self._gathered = 0.0
 
-    def respond(self, target: str, headers: Mapping[str, str]) -> Response:
-        """The answer to GET `target`; errors of the experiment's files are answers, too."""
-        if not is_loopback_host(headers.get("Host")):
+    def respond(self, target: str, *, host: str | None, known_tag: str | None = None) -> Response:
+        """The answer to GET `target` for a client that calls the server `host` and has the data of `known_tag`.
+
+        Errors of the experiment's files are answers, too.
+        """
+        if not is_loopback_host(host):
             return Response(status=HTTPStatus.FORBIDDEN, body=b"open the page by the address that marin has printed\n")
         url = urlsplit(target)
         try:
             if url.path == "/":
                 return Response(body=render_page(self._fresh()).encode(), content_type="text/html; charset=utf-8")
             if url.path == "/data.json":
-                return _data_response(self._fresh(), headers.get("If-None-Match"))
+                return _data_response(self._fresh(), known_tag)
             if url.path == "/file":
                 return self._file_response(parse_qs(url.query))
         except MarinError as error:
@@ -169,13 +172,13 @@ def read_end(path: str, limit: int) -> bytes:
     return f"[the last {len(end):,} of {size:,} bytes of {path}]\n".encode(errors="replace") + end
 
 
-def _data_response(data: PageData, known: str | None) -> Response:
+def _data_response(data: PageData, known_tag: str | None) -> Response:
     value = data.to_json()
     body = dump_json(value).encode()
     # The time of gathering always differs; it alone is no news.
     tag = f'"{hashlib.sha256(dump_json({**value, "generated": None}).encode()).hexdigest()}"'
     headers = {"ETag": tag}
-    if known == tag:
+    if known_tag == tag:
         return Response(status=HTTPStatus.NOT_MODIFIED, content_type="application/json", headers=headers)
     return Response(body=body, content_type="application/json", headers=headers)
 
@@ -216,7 +219,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(with_body=False)
 
     def _answer(self, *, with_body: bool) -> None:
-        response = self.server.site.respond(self.path, {name: value for name, value in self.headers.items()})
+        response = self.server.site.respond(
+            self.path, host=self.headers.get("Host"), known_tag=self.headers.get("If-None-Match")
+        )
         self.send_response(response.status)
         for name, value in {**_HEADERS, **response.headers}.items():
             self.send_header(name, value)

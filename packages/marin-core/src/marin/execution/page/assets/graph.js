@@ -219,8 +219,9 @@ class GraphView {
     if (this.cy === null || this.container.clientWidth === 0 || size === this.drawnSize) return;
     this.drawnSize = size;
     this.cy.resize();
+    // The panel that opens narrows the frame; names that are being read keep their size.
+    if (!this.isMoved && !(this.isSmall && this.selected !== null)) this.arrange();
     if (this.selected !== null) this.show(this.selected);
-    else if (!this.isMoved) this.arrange();
   }
 
   listen() {

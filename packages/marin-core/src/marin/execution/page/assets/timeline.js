@@ -3,7 +3,8 @@
 const TICK_SECONDS = [
   0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400,
 ];
-const TICK_WIDTH = 90; // pixels that the label of a tick, or of a bar, may need
+const LABEL_WIDTH = 90; // pixels that the text beside a bar may need
+const TICK_WIDTH = 70; // pixels from tick to tick, at least
 
 class TimelineView {
   constructor(model, container, { hrefOf }) {
@@ -59,7 +60,7 @@ class TimelineView {
   }
 
   ticks(seconds) {
-    const most = Math.max(1, Math.floor(this.width / TICK_WIDTH) - 1);
+    const most = Math.max(1, Math.floor(this.width / TICK_WIDTH));
     const size = TICK_SECONDS.find((tick) => seconds / tick <= most) ?? 86400 * Math.ceil(seconds / 86400 / most);
     const ticks = [];
     for (let at = 0; at <= seconds; at += size) {
@@ -97,10 +98,10 @@ class TimelineView {
     bar.style.left = `${100 * from}%`;
     bar.style.width = `${100 * (to - from)}%`;
     label.textContent = took;
-    const isBehind = (1 - to) * this.width > TICK_WIDTH;
+    const isBehind = (1 - to) * this.width > LABEL_WIDTH;
     label.style.left = isBehind ? `${100 * to}%` : "auto";
     label.style.right = isBehind ? "auto" : `${100 * (1 - from)}%`;
-    label.classList.toggle("inside", !isBehind && from * this.width < TICK_WIDTH);
+    label.classList.toggle("inside", !isBehind && from * this.width < LABEL_WIDTH);
     line.classList.toggle("chosen", step.id === this.selected);
     return line;
   }
