@@ -9,7 +9,7 @@ from marin import storage
 from marin.execution.attempts import AttemptSettings
 from marin.execution.errors import PlanError, StepFailed
 from marin.execution.experiment_files import ExperimentFiles
-from marin.execution.graph import Graph, Node
+from marin.execution.graph import Graph, Node, collector_paused
 from marin.execution.keeper import LeaseKeeper
 from marin.execution.lease import DEFAULT_LEASE_SECONDS
 from marin.execution.plan import Plan, make_plan
@@ -142,17 +142,18 @@ class Executor:
             ReusedPathError: an output was made from another config.
             StorageError: a status cannot be read.
         """
-        referred = [step.step if isinstance(step, InputName) else step for step in steps]
-        targets = [self._graph.add(step) for step in referred if step is not None]
-        plan = make_plan(
-            self._graph.nodes,
-            targets,
-            run_only=run_only,
-            force_run_failed=force_run_failed,
-            adopt=adopt,
-            watch=self._watch,
-        )
-        return replace(plan, region_overrides=tuple(check_plan_regions(plan.to_run, allow_out_of_region)))
+        with collector_paused():
+            referred = [step.step if isinstance(step, InputName) else step for step in steps]
+            targets = [self._graph.add(step) for step in referred if step is not None]
+            plan = make_plan(
+                self._graph.nodes,
+                targets,
+                run_only=run_only,
+                force_run_failed=force_run_failed,
+                adopt=adopt,
+                watch=self._watch,
+            )
+            return replace(plan, region_overrides=tuple(check_plan_regions(plan.to_run, allow_out_of_region)))
 
     def run(
         self,

@@ -36,7 +36,6 @@ class KeptLease:
         self._clock = clock
         self._lock = threading.Lock()
         self._lost: str | None = None
-        self._given_up = threading.Event()
         self.renewed = clock()
         """When the last write that succeeded was begun, by the keeper's clock."""
         self.due = self.renewed + lease.seconds / BEATS_PER_LEASE
@@ -54,7 +53,6 @@ class KeptLease:
                 return
             self._lost = reason
         logger.error("lease lost: %s", reason)
-        self._given_up.set()
         self._on_lost(reason)
 
     def check(self) -> None:
@@ -109,7 +107,7 @@ class KeptLease:
                         f"the status of {self.lease.output_path} could not be written in time: {error}"
                     ) from error
                 logger.warning("writing the status of %s failed, trying again: %s", self.lease.output_path, error)
-            self._given_up.wait(min(_FIRST_RETRY_SECONDS * 2**attempt, self.lease.seconds / _LOOKS_PER_LEASE))
+            time.sleep(min(_FIRST_RETRY_SECONDS * 2**attempt, self.lease.seconds / _LOOKS_PER_LEASE))
 
 
 class LeaseKeeper:

@@ -12,7 +12,7 @@ from marin.execution.claim import check_version
 from marin.execution.errors import PlanError, PreviousTaskFailedError
 from marin.execution.graph import Node
 from marin.execution.regions import RegionOverride
-from marin.execution.status import StatusLog, StepStatus, for_each, read_logs
+from marin.execution.status import NO_LOG, StatusLog, StepStatus, for_each, read_logs
 from marin.execution.watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ def make_plan(
 
 
 def _unplanned(node: Node, reason: str) -> PlannedStep:
-    return PlannedStep(node=node, state=PlanState.DEPENDENCY, reason=reason, log=StatusLog())
+    return PlannedStep(node=node, state=PlanState.DEPENDENCY, reason=reason, log=NO_LOG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +163,13 @@ class _Planner:
         if not self.force_run_failed and status is not None and status.is_failure:
             self.blockers[node] = node
             return PlanState.FAILED_BEFORE, f"status {status.value}"
-        blocker = next((self.blockers[other] for other in node.dependencies if other in self.blockers), None)
-        if blocker is not None:
-            self.blockers[node] = blocker
-            return PlanState.BLOCKED, f"needs {blocker.name}, which failed earlier"
+        if self.blockers:
+            blocker = next((self.blockers[other] for other in node.dependencies if other in self.blockers), None)
+            if blocker is not None:
+                self.blockers[node] = blocker
+                return PlanState.BLOCKED, f"needs {blocker.name}, which failed earlier"
+        if log.file_version is None:
+            return PlanState.RUN, "no result yet"
         owner = self.watch.owner(node.output_path, log)
         if owner is not None:
             check_version(node, log)
@@ -178,13 +181,11 @@ class _Planner:
             return f"its declared output {', '.join(self.missing[node])} is missing"
         if log.is_unreadable:
             return "its status is unreadable"
-        if log.status is None:
-            return "no result yet"
         if log.status == StepStatus.RUNNING:
             return "status RUNNING, left by a run that did not end"
         if log.status == StepStatus.WAITING:
             return "marked to run again"
-        return f"status {log.status.value}: it runs again"
+        return f"status {log.status}: it runs again"
 
 
 def _missing_outputs(nodes: Iterable[Node]) -> dict[Node, list[str]]:

@@ -26,6 +26,10 @@ logger = logging.getLogger(__name__)
 DEFAULT_THREADS = 32
 """Steps that run in threads of this process at a time, where `max_concurrent` does not say; jobs are not limited."""
 
+QUICK_SECONDS = 0.005
+"""Steps that take less run one after the other: their threads would only get in each other's way. Once a step takes
+longer while others wait, there are twice as many threads."""
+
 
 class Observer(Protocol):
     """Is told what happens in a run; `step_progress` is called in threads of steps, the others in the scheduler's."""
@@ -120,6 +124,7 @@ class Scheduler:
         self._waiting = WaitingRoom(settings.watch, lambda node, log: self._events.put((node, log)), settings.ownership)
         self._running: dict[Node, Attempt] = {}
         self._running_here = 0
+        self._width = 1
         self._held: set[Node] = set()
         self._planned = {step.node: step.log for step in plan.steps}
         self._latest: dict[Node, StatusLog] = {}
@@ -161,7 +166,11 @@ class Scheduler:
                 self._start(node)
             if not self._running and (self._is_stopping or not self._held):
                 return
-            event = self._events.get()
+            event = self._next_event()
+            if event is None or (isinstance(event, Attempt) and event.seconds > QUICK_SECONDS):
+                self._width = min(2 * self._width, DEFAULT_THREADS)
+            if event is None:
+                continue
             if isinstance(event, Attempt):
                 self._finish(event)
             else:
@@ -169,6 +178,14 @@ class Scheduler:
                 self._held.discard(node)
                 self._latest[node] = log
                 self._make_ready(node)
+
+    def _next_event(self) -> "Attempt | tuple[Node, StatusLog] | None":
+        """The next event; None if steps wait for a thread and those that run take longer than a moment."""
+        may_widen = self._ready_threads and self._width < DEFAULT_THREADS and self._running_here >= self._width
+        try:
+            return self._events.get(timeout=QUICK_SECONDS if may_widen else None)
+        except queue.Empty:
+            return None
 
     @property
     def _is_stopping(self) -> bool:
@@ -185,9 +202,11 @@ class Scheduler:
     def _has_room_for(self, node: Node) -> bool:
         if self._is_stopping:
             return False
-        if self._max_concurrent is not None:
-            return len(self._running) < self._max_concurrent
-        return node.step.needs_job or self._running_here < DEFAULT_THREADS
+        if self._max_concurrent is not None and len(self._running) >= self._max_concurrent:
+            return False
+        if node.step.needs_job:
+            return True
+        return self._running_here < (self._width if self._max_concurrent is None else self._max_concurrent)
 
     def _start(self, node: Node) -> None:
         def on_progress(done: int, total: int | None, unit: str) -> None:

@@ -207,11 +207,15 @@ def read_log(output_path: str) -> StatusLog:
     path = f"{output_path}/{STATUS_FILE}"
     found = read_versioned(path)
     if found is None:
-        return StatusLog()
+        return NO_LOG
     log = StatusLog(found.data, found.version)
     if log.status is None:
         logger.warning("%s holds no valid status (%.40r): the step counts as not run", path, found.data)
     return log
+
+
+NO_LOG = StatusLog()
+"""The log of a step without a status file."""
 
 
 def read_status(output_path: str) -> StepStatus | None:

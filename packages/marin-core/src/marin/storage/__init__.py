@@ -6,6 +6,7 @@ S3 stack even for a local path (0.45 s CPU), so it is loaded only where a remote
 """
 
 import contextlib
+import functools
 import gzip
 import io
 import json
@@ -18,6 +19,7 @@ from datetime import datetime
 from typing import IO, Any, Protocol, cast
 
 from fsspec.core import has_magic, url_to_fs  # pyright: ignore[reportUnknownVariableType]  # fsspec ships no types
+from fsspec.implementations.local import LocalFileSystem
 
 from marin.errors import MarinError, UsageError
 
@@ -25,6 +27,10 @@ _DIRECT_SCHEMES = ("file", "local", "memory")
 
 # Text: half the size of level 1, and 2.6 times as fast as level 9 for 1.5 % more bytes.
 _GZIP_LEVEL = 6
+
+_COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
+
+_encode_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class StorageError(MarinError):
@@ -92,6 +98,9 @@ def filesystem(path: str) -> tuple[FileSystem, str]:
     Raises:
         UsageError: no file system is known for the scheme of `path`, or its library is not installed.
     """
+    if "://" not in path and "::" not in path:
+        # What fsspec does with it, without a search for chained URLs.
+        return _local_files(), os.path.abspath(os.path.expanduser(path))
     try:
         if scheme(path) in _DIRECT_SCHEMES:
             return cast(tuple[FileSystem, str], url_to_fs(path))
@@ -100,6 +109,11 @@ def filesystem(path: str) -> tuple[FileSystem, str]:
         return cast(tuple[FileSystem, str], guarded_url_to_fs(path))
     except (ValueError, ImportError) as error:
         raise UsageError(f"cannot use the path {path}: {error}") from error
+
+
+@functools.cache
+def _local_files() -> FileSystem:
+    return cast(FileSystem, LocalFileSystem())
 
 
 def join(base: str, *parts: str) -> str:
@@ -309,8 +323,43 @@ def read_text(path: str) -> str:
 
 def write_text(path: str, text: str) -> None:
     """Write `text` to `path` as UTF-8, whole or not at all."""
+    data = text.encode("utf-8")
+    if is_local(path) and not path.endswith(_COMPRESSED):
+        with explained(path, "write"):
+            _write_local(path.removeprefix(f"{scheme(path)}://"), data)
+        return
     with open_atomic(path) as stream:
-        stream.write(text.encode("utf-8"))
+        stream.write(data)
+
+
+def _write_local(path: str, data: bytes) -> None:
+    # Records and statuses go this way, which takes a third of what it takes through fsspec.
+    temporary = f"{path}.tmp.{uuid.uuid4().hex}"
+    try:
+        write_new_local(temporary, data)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def write_new_local(path: str, data: bytes) -> None:
+    """Write a local file that does not exist yet; parents are made. For what is then put in its place.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    try:
+        stream = open(path, "xb", buffering=0)  # noqa: SIM115  # closed below
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        stream = open(path, "xb", buffering=0)  # noqa: SIM115
+    with stream:
+        # A raw write may take less than all of it, as on a disk that is nearly full.
+        written = stream.write(data)
+        while written < len(data):
+            written += stream.write(data[written:])
 
 
 def read_json(path: str) -> Any:
@@ -340,12 +389,12 @@ def _json_lines(value: Any, *, levels: int, indent: str) -> str:
     if levels and isinstance(value, list | tuple) and any(isinstance(item, dict) for item in cast("list[Any]", value)):
         lines = [_json_lines(item, levels=levels - 1, indent=inner) for item in cast("list[Any]", value)]
         return f"[\n{inner}" + f",\n{inner}".join(lines) + f"\n{indent}]"
-    return json.dumps(value, ensure_ascii=False)
+    return _encode_json(value)
 
 
 def _json_key(key: Any) -> str:
     """`key` as JSON writes it, which turns numbers, booleans and None into strings."""
-    return json.dumps({key: 0}, ensure_ascii=False)[1:-4]
+    return _encode_json(key) if isinstance(key, str) else _encode_json({key: 0})[1:-4]
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from collections.abc import Generator
 from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 from marin.errors import UsageError
-from marin.storage import StorageError, explained, filesystem, is_local, scheme
+from marin.storage import StorageError, explained, filesystem, is_local, scheme, write_new_local
 
 _RIGGING_SCHEMES = ("gs", "s3")
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
@@ -133,7 +133,7 @@ def _write_local(path: str, data: bytes, expected: str | None) -> str:
     temporary = f"{path}.tmp.{uuid.uuid4().hex}"
     try:
         if expected is None:
-            _write_new(temporary, data)
+            write_new_local(temporary, data)
             _create_local(temporary, path)
         else:
             _replace_local(temporary, path, data, expected)
@@ -141,19 +141,6 @@ def _write_local(path: str, data: bytes, expected: str | None) -> str:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
     return _content_version(data)
-
-
-def _write_new(path: str, data: bytes) -> None:
-    try:
-        stream = open(path, "xb", buffering=0)  # noqa: SIM115  # closed below
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        stream = open(path, "xb", buffering=0)  # noqa: SIM115
-    with stream:
-        # A raw write may take less than all of it, as on a disk that is nearly full.
-        written = stream.write(data)
-        while written < len(data):
-            written += stream.write(data[written:])
 
 
 def _create_local(temporary: str, path: str) -> None:
@@ -189,7 +176,7 @@ def _replace_local(temporary: str, path: str, data: bytes, expected: str) -> Non
         fcntl.flock(current, fcntl.LOCK_EX)
         if not _is_at(current.fileno(), path) or _content_version(current.readall()) != expected:
             raise ConflictError(f"{path} was written by somebody else meanwhile")
-        _write_new(temporary, data)
+        write_new_local(temporary, data)
         os.replace(temporary, path)
 
 
