@@ -105,7 +105,11 @@ def test_the_record_says_how_the_run_ended(failed_run: Executor) -> None:
     assert (found["good"]["error"], found["good"]["blocked_by"]) == (None, None)
     assert found["broken"]["error"].startswith("ValueError: bad learning rate")
     assert (found["blocked"]["blocked_by"], found["blocked"]["seconds"]) == ("broken", None)
-    page = path.with_suffix(".html").read_text()
+
+
+def test_the_page_lies_beside_the_record(failed_run: Executor) -> None:
+    assert failed_run.write_page() == str(Path(record_path(failed_run)).with_suffix(".html"))
+    page = Path(record_path(failed_run)).with_suffix(".html").read_text()
     assert "bad learning rate" in page
 
 

@@ -245,6 +245,16 @@ def test_the_kill_of_a_run_leaves_no_result(
     assert output.read_text() == "whole"
 
 
+def test_a_script_writes_the_page_of_its_experiment(run_script: RunScript, tmp_path: Path) -> None:
+    result = run_script('executor_main([ExecutorStep("broken", fail, Config())])')
+    [page] = (tmp_path / "outputs/experiments").glob("*.html")
+    assert f"page   outputs/experiments/{page.name}\n" in result.stderr
+    assert "bad learning rate" in page.read_text()
+    page.unlink()
+    run_script('executor_main([ExecutorStep("a", write, Config())])', "--dry_run")
+    assert not page.exists()
+
+
 def test_a_program_may_give_the_config_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     step = ExecutorStep("a", None, None)
     executor_main(ExecutorMainConfig(prefix=str(tmp_path)), [step], "described")

@@ -16,7 +16,11 @@ def provenance(folder: Path, **environment: str) -> dict[str, Any]:
     """What a new process in `folder` finds; git looks for no checkout above it."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MARIN_", "GIT_"))}
     result = subprocess.run(
-        [sys.executable, "-c", "import json; from marin.execution.provenance import provenance as p; print(json.dumps(p()))"],
+        [
+            sys.executable,
+            "-c",
+            "import json; from marin.execution.provenance import provenance as p; print(json.dumps(p()))",
+        ],
         capture_output=True,
         text=True,
         check=True,

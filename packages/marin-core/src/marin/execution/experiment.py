@@ -8,7 +8,7 @@ from typing import Any
 from marin import storage
 from marin.execution.attempts import AttemptSettings
 from marin.execution.errors import PlanError, StepFailed
-from marin.execution.experiment_files import ExperimentFiles
+from marin.execution.experiment_record import ExperimentRecord
 from marin.execution.graph import Graph, Node, collector_paused
 from marin.execution.keeper import LeaseKeeper
 from marin.execution.lease import DEFAULT_LEASE_SECONDS
@@ -199,6 +199,21 @@ class Executor:
             self.execute(plan, max_concurrent=max_concurrent, fail_fast=fail_fast).outcome.raise_failures()
         return self.output_paths
 
+    def write_page(self) -> str:
+        """Write the page of the last run beside its record, as one HTML file; its path.
+
+        Raises:
+            StorageError: the record or a status cannot be read, or the page cannot be written.
+        """
+        # Its code and the graph library in it are of no use to a run.
+        from marin.execution.experiment_loader import ExperimentLoader
+        from marin.execution.page.render import render_page
+
+        assert self.executor_info_path is not None, "there has been a run"
+        path = f"{self.executor_info_path.removesuffix('.json')}.html"
+        storage.write_text(path, render_page(ExperimentLoader(self.executor_info_path).load()))
+        return path
+
     def execute(self, plan: Plan, *, max_concurrent: int | None = None, fail_fast: bool = False) -> RunResult:
         """Do what `plan` says; the failures of steps are in the result.
 
@@ -206,25 +221,25 @@ class Executor:
             MarinError: as `run`, without `ExperimentFailed`.
         """
         plan.refuse_failed_before()
-        files = ExperimentFiles(
+        record = ExperimentRecord(
             self._graph.nodes, plan, prefix=self.prefix, base=self.executor_info_base_path, description=self.description
         )
-        self.executor_info_path = files.path
+        self.executor_info_path = record.path
         keeper = LeaseKeeper(self._lease_seconds)
         settings = AttemptSettings(
             lease_seconds=self._lease_seconds,
             keeper=keeper,
             watch=self._watch,
-            experiment=files.path,
+            experiment=record.path,
             ownership=self._ownership,
         )
         scheduler = Scheduler(plan, self._observer, settings, max_concurrent=max_concurrent, fail_fast=fail_fast)
         to_run = plan.to_run
         if not to_run:
-            files.write_if_missing()
+            record.write_if_missing()
             return RunResult(plan=plan, outcome=Outcome())
         check_jobs(to_run, self._lease_seconds)
-        files.write()
+        record.write()
         for node in to_run:
             if node.step.override_output_path is not None:
                 # Other outputs lie beside the record, which could be written.
@@ -233,7 +248,7 @@ class Executor:
             return RunResult(plan=plan, outcome=scheduler.run())
         finally:
             keeper.close()
-            files.write_end(scheduler.outcome)
+            record.write_end(scheduler.outcome)
 
 
 class LogObserver:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import sys
 import time
@@ -26,9 +27,12 @@ from marin.execution.report import (
     make_report,
     print_plan,
     result_json,
+    shown_path,
     summary,
 )
 from marin.execution.steps import ExecutorStep, InputName
+
+logger = logging.getLogger(__name__)
 
 PREFIX_VARIABLE = "MARIN_PREFIX"
 """Environment variable with the folder or URL under which outputs lie."""
@@ -169,7 +173,19 @@ def _execute(
             stack.enter_context(use_cluster(stack.enter_context(connect(config.cluster))))
         stack.enter_context(report)
         report.planned(plan)
-        return executor.execute(plan, max_concurrent=max_concurrent, fail_fast=config.fail_fast)
+        try:
+            return executor.execute(plan, max_concurrent=max_concurrent, fail_fast=config.fail_fast)
+        finally:
+            if plan.to_run and executor.executor_info_path is not None:
+                _write_page(executor)
+
+
+def _write_page(executor: Executor) -> None:
+    try:
+        click.echo(f"page   {shown_path(executor.write_page())}", err=True)
+    except storage.StorageError as error:
+        # What has run counts, with or without its page.
+        logger.warning("the page of the experiment could not be written: %s", error)
 
 
 def _print_dry_run(plan: Plan, config: ExecutorMainConfig) -> None:

@@ -47,6 +47,10 @@ class ExecutorStep[ConfigT]:
     def __post_init__(self) -> None:
         if self.max_retries_failure < 0 or self.max_retries_preemption < 0:
             raise PlanError(f"step {self.name}: retries must not be negative")
+        if self.resources is not None and not isinstance(self.resources, ResourceConfig):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all typed
+            raise PlanError(
+                f"step {self.name}: resources must be a marin.resources.config.ResourceConfig, got {self.resources!r}"
+            )
         for output in self.outputs:
             if not output or output.startswith("/") or ".." in output.split("/"):
                 raise PlanError(f"step {self.name}: the output {output!r} must be a path below the step's output")

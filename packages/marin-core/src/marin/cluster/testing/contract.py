@@ -49,6 +49,16 @@ class ClusterContract:
         require(error.attempts == 1, f"one attempt was made, {error.attempts} are counted")
         require(any("Traceback" in line for line in error.log_tail), f"no traceback in the log: {error.log_tail}")
 
+    def test_a_check_says_what_a_submission_would(self, cluster: Cluster) -> None:
+        """`check` refuses what `submit` refuses without asking the cluster, and passes what runs."""
+        packages = Environment(pip_packages=("no-such-package-of-marin==1.0",))
+        spec = JobSpec(name="check", entrypoint=Entrypoint.from_callable(_write, ["unused", ""]), environment=packages)
+        for refuse in (cluster.check, cluster.submit):
+            with contextlib.suppress(UnsupportedRequestError):
+                refuse(spec)
+                raise ConformanceError(f"{refuse.__name__} takes a package that nobody would install")
+        cluster.check(JobSpec(name="check", entrypoint=Entrypoint.from_callable(_fail, ["boom"])))
+
     def test_an_exit_status_is_kept(self, cluster: Cluster) -> None:
         """`sys.exit(3)` fails the job with status 3, and `sys.exit(0)` is a success."""
         error = _failure(_submit(cluster, sys.exit, [3]))

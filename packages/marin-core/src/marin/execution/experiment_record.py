@@ -1,13 +1,11 @@
-"""The files of one run of an experiment: its record as JSON, and the page made of it."""
+"""The record of one run of an experiment, as JSON: written when it starts, and again when it ends."""
 
 import logging
 from collections.abc import Sequence
 from typing import Any
 
 from marin import storage
-from marin.execution.experiment_loader import ExperimentLoader
 from marin.execution.graph import Node
-from marin.execution.page.render import render_page
 from marin.execution.plan import Plan, PlanState
 from marin.execution.records import experiment_path, experiment_record
 from marin.execution.scheduler import Outcome
@@ -16,7 +14,7 @@ from marin.execution.status import timestamp
 logger = logging.getLogger(__name__)
 
 
-class ExperimentFiles:
+class ExperimentRecord:
     """Writes what is recorded of a run, when it starts and when it ends."""
 
     def __init__(self, nodes: Sequence[Node], plan: Plan, *, prefix: str, base: str, description: str | None) -> None:
@@ -27,8 +25,6 @@ class ExperimentFiles:
         self._record: dict[str, Any] | None = None
         self.path = experiment_path(nodes, base)
         """The record; the same for the same steps and script."""
-        self.page_path = f"{self.path.removesuffix('.json')}.html"
-        """The page, written when a run ends."""
 
     def write(self) -> None:
         """Write the record of a run that starts.
@@ -66,6 +62,5 @@ class ExperimentFiles:
         self._record["ended_date"] = timestamp()
         try:
             storage.write_json(self.path, self._record)
-            storage.write_text(self.page_path, render_page(ExperimentLoader(self.path).load()))
         except storage.StorageError as error:
             logger.warning("the end of the run could not be recorded: %s", error)
