@@ -50,10 +50,14 @@ def start_script(
 ) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts an experiment script as a process of its own, in `tmp_path`; what still runs at the end is killed."""
     processes: list[subprocess.Popen[str]] = []
+    scripts: dict[str, Path] = {}
 
     def start(body: str, *arguments: str) -> subprocess.Popen[str]:
+        if body not in scripts:
+            # Once: a process that was started before may be reading it.
+            scripts[body] = write_script(body)
         process = subprocess.Popen(
-            [sys.executable, str(write_script(body)), *arguments],
+            [sys.executable, str(scripts[body]), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

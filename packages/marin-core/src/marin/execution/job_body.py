@@ -1,6 +1,8 @@
 """The body of a step in the process of its job: it shares the lease and commits the result itself.
 
 So a job lives on when its executor dies: it keeps the lease, and whoever comes next waits for it and finds its result.
+In a job of several tasks, such as the hosts of a TPU slice, all run the body, the first keeps the lease, and the
+executor commits when all have ended.
 """
 
 import logging
@@ -8,7 +10,7 @@ import os
 from typing import Any
 
 from marin import storage
-from marin.cluster.jobs import IRIS_TASK_VARIABLE
+from marin.cluster.jobs import IRIS_TASK_VARIABLE, current_replica
 from marin.execution.body import Body
 from marin.execution.current import CurrentStep, set_current_step
 from marin.execution.failures import Failure
@@ -32,6 +34,10 @@ def run_job_body(body: Body, attempt_id: str, lease_seconds: float) -> None:
         LeaseLostError: the attempt does not own its step any more.
         BaseException: what the body raises.
     """
+    replica = current_replica()
+    if replica.index > 0:
+        body.function(body.config)
+        return
     lease = Lease.join(body.output_path, attempt_id)
     if lease is None:
         logger.info("the attempt has succeeded already: this is another process of its job")
@@ -44,7 +50,8 @@ def run_job_body(body: Body, attempt_id: str, lease_seconds: float) -> None:
     try:
         body.run(kept.confirm)
         current.leave()
-        kept.commit(StepStatus.SUCCESS)
+        if replica.count == 1:
+            kept.commit(StepStatus.SUCCESS)
     except BaseException as error:
         current.leave()
         failure = Failure.of(error)
