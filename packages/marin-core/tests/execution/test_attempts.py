@@ -2,8 +2,9 @@
 
 import os
 import shutil
+import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 import pytest
 
 from marin.cluster.connect import connect, use_cluster
-from marin.cluster.errors import UnknownClusterError
 from marin.cluster.jobs import current_replica
 from marin.execution.attempts import TRACEBACK_FILE
 from marin.execution.executor import THIS_OUTPUT_PATH, Executor, ExecutorStep, ExperimentFailed, PlanError
@@ -20,6 +20,8 @@ from marin.execution.status import StepStatus, read_status
 from marin.resources.config import ResourceConfig
 
 JOB = ResourceConfig(cpu=1)
+
+RunScript = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @dataclass(frozen=True)
@@ -140,14 +142,18 @@ def test_an_interrupt_terminates_jobs(executor: Executor) -> None:
     assert read_status(executor.output_paths[waiting]) == StepStatus.CANCELLED
 
 
-def test_a_cluster_that_is_not_there_stops_before_any_body(
-    executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MARIN_CLUSTER", "nowhere://host")
-    ran: list[Any] = []
-    with pytest.raises(UnknownClusterError, match="nowhere"):
-        executor.run([ExecutorStep("thread", ran.append, C()), ExecutorStep("job", write, C(), resources=JOB)])
-    assert ran == []
+def test_a_cluster_that_is_not_there_stops_before_any_body(run_script: RunScript, tmp_path: Path) -> None:
+    body = """
+    from marin.resources.config import ResourceConfig
+
+    steps = [ExecutorStep("thread", write, Config()), ExecutorStep("job", write, Config(), resources=ResourceConfig())]
+    executor_main(steps=steps)
+    """
+    # A process of its own: the default cluster is chosen once in each.
+    result = run_script(body, MARIN_CLUSTER="nowhere://host")
+    assert result.returncode == 2
+    assert "error: no cluster back end serves 'nowhere://host'" in result.stderr
+    assert not list(tmp_path.rglob("out.txt"))
 
 
 def test_this_process_is_where_steps_without_resources_run(executor: Executor) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from marin import storage
+from marin.cluster.connect import connect, use_cluster
 from marin.execution.body import STAGING_FOLDER, Body, staging_path
 from marin.execution.executor import THIS_OUTPUT_PATH, Executor, ExecutorStep, ExperimentFailed
 from marin.execution.status import StepStatus, read_log
@@ -121,6 +122,7 @@ class TestDeclaredOutputs:
 
 def test_a_staged_step_as_a_job(tmp_path: Path) -> None:
     step = staged(write, outputs=("data/*.txt",), resources=ResourceConfig())
-    output = Executor(str(tmp_path / "prefix")).run([step])[step]
+    with connect("local") as cluster, use_cluster(cluster):
+        output = Executor(str(tmp_path / "prefix")).run([step])[step]
     assert own_files(output) == ["a.txt", "data"]
     assert read_log(output).status == StepStatus.SUCCESS
