@@ -30,6 +30,9 @@ QUICK_SECONDS = 0.005
 """Steps that take less run one after the other: their threads would only get in each other's way. Once a step takes
 longer while others wait, there are twice as many threads."""
 
+SIGNAL_SECONDS = 0.5
+"""Longest wait for an event: Python sees a Ctrl-C that arrives just before a wait only after it."""
+
 
 class Observer(Protocol):
     """Is told what happens in a run; `step_progress` is called in threads of steps, the others in the scheduler's."""
@@ -182,10 +185,12 @@ class Scheduler:
     def _next_event(self) -> "Attempt | tuple[Node, StatusLog] | None":
         """The next event; None if steps wait for a thread and those that run take longer than a moment."""
         may_widen = self._ready_threads and self._width < DEFAULT_THREADS and self._running_here >= self._width
-        try:
-            return self._events.get(timeout=QUICK_SECONDS if may_widen else None)
-        except queue.Empty:
-            return None
+        while True:
+            try:
+                return self._events.get(timeout=QUICK_SECONDS if may_widen else SIGNAL_SECONDS)
+            except queue.Empty:
+                if may_widen:
+                    return None
 
     @property
     def _is_stopping(self) -> bool:
